@@ -1,0 +1,1 @@
+"""What every part of a HoldedPipeline agrees on: schemas, names, identities and settings."""

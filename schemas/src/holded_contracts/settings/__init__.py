@@ -1,0 +1,36 @@
+"""The environment variables of each service: the operator renders them, the service parses them.
+
+One model serves both directions, so a setting cannot exist on one side only.
+"""
+
+from holded_contracts.settings.collector import ApiKeyMode, CollectorLimits, CollectorSettings
+from holded_contracts.settings.common import (
+    KafkaSettings,
+    MySQLSettings,
+    PipelineSettings,
+    SchemaRegistrySettings,
+    ServiceSettings,
+    TopicNames,
+)
+from holded_contracts.settings.render import render_env
+from holded_contracts.settings.sink import SinkBatch, SinkSettings
+from holded_contracts.settings.worker import ClassificationRule, QualityWeights, WorkerBatch, WorkerSettings
+
+__all__ = [
+    "ApiKeyMode",
+    "ClassificationRule",
+    "CollectorLimits",
+    "CollectorSettings",
+    "KafkaSettings",
+    "MySQLSettings",
+    "PipelineSettings",
+    "QualityWeights",
+    "SchemaRegistrySettings",
+    "ServiceSettings",
+    "SinkBatch",
+    "SinkSettings",
+    "TopicNames",
+    "WorkerBatch",
+    "WorkerSettings",
+    "render_env",
+]

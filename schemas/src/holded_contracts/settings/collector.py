@@ -1,0 +1,45 @@
+"""Settings of the collector."""
+
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from holded_contracts.identity import DEFAULT_ID_HEADERS
+from holded_contracts.settings.common import ServiceSettings
+
+
+class ApiKeyMode(StrEnum):
+    """Who may send events."""
+
+    OPEN = "Open"
+    API_KEY = "ApiKey"
+
+
+class CollectorLimits(BaseModel):
+    """What one request may ask for; beyond it the answer is 413, 422 or 503, never a crash."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_body_bytes: int = Field(default=5_242_880, ge=1024)
+    """Body size before and after gzip (413)."""
+    max_events_per_request: int = Field(default=5000, ge=1)
+    """Length of the JSON array (413)."""
+    max_event_bytes: int = Field(default=900_000, ge=256)
+    """Size of one event's JSON (rejected in its result); stays below Kafka's default message.max.bytes."""
+    max_depth: int = Field(default=64, ge=4, le=100)
+    """Nesting of one event's JSON (rejected in its result); MySQL's JSON type takes 100."""
+    max_requests_in_flight: int = Field(default=256, ge=1)
+    """Requests waiting for Kafka's acknowledgement (503 with Retry-After beyond)."""
+    delivery_timeout_seconds: float = Field(default=20.0, gt=0)
+    """Time Kafka has to take a request's events before the answer is 503."""
+
+
+class CollectorSettings(ServiceSettings):
+    """Environment of the collector."""
+
+    port: int = 8000
+    limits: CollectorLimits = CollectorLimits()
+    authentication: ApiKeyMode = ApiKeyMode.OPEN
+    api_keys_dir: str = "/etc/holded/api-keys"
+    """Folder of the mounted Secret: one file a key, its name is the source name, its content the key."""
+    event_id_headers: tuple[str, ...] = DEFAULT_ID_HEADERS
