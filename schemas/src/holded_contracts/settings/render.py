@@ -19,7 +19,7 @@ def render_env(settings: BaseModel) -> dict[str, str]:
 
 
 def variable(*path: str) -> str:
-    """Return the name of the variable that holds a field, e.g. variable("kafka", "sasl_password")."""
+    """Return the name of the variable that holds a field: path kafka, sasl_password is HOLDED_KAFKA__SASL_PASSWORD."""
     return ENV_PREFIX + ENV_DELIMITER.join(path).upper()
 
 

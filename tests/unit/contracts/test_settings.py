@@ -1,0 +1,68 @@
+"""The environment is rendered and read by one model."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from holded_contracts.settings import (
+    ClassificationRule,
+    CollectorLimits,
+    CollectorSettings,
+    KafkaSettings,
+    MySQLSettings,
+    PipelineSettings,
+    QualityWeights,
+    SchemaRegistrySettings,
+    ServiceSettings,
+    SinkSettings,
+    TopicNames,
+    WorkerBatch,
+    WorkerSettings,
+    render_env,
+)
+
+COMMON: dict[str, Any] = {
+    "pipeline": PipelineSettings(name="wallet", namespace="team-a", version="abc"),
+    "kafka": KafkaSettings(bootstrap_servers="kafka:9092", security_protocol="SASL_SSL", sasl_mechanism="PLAIN"),
+    "schema_registry": SchemaRegistrySettings(url="http://registry:8080"),
+    "topics": TopicNames(raw="a.raw"),
+}
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        CollectorSettings(**COMMON, limits=CollectorLimits(max_depth=9), event_id_headers=("X-Id",)),
+        WorkerSettings(
+            **COMMON,
+            batch=WorkerBatch(max_events=7),
+            classification_rules=(ClassificationRule(context="wallets", domains=("Wallet", "a,b")),),
+            quality_weights=QualityWeights(validity=1),
+        ),
+    ],
+    ids=lambda settings: type(settings).__name__,
+)
+def test_rendered_settings_are_read_back_equal(settings: ServiceSettings, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in render_env(settings).items():
+        monkeypatch.setenv(name, value)
+    assert type(settings)() == settings
+
+
+def test_secrets_are_never_rendered(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = SinkSettings(
+        **COMMON, mysql=MySQLSettings(host="mysql", username="sink", password=SecretStr("hush"), database="gold")
+    )
+    rendered = render_env(settings)
+    assert "hush" not in str(rendered)
+    for name, value in rendered.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("HOLDED_MYSQL__PASSWORD", "hush")
+    assert SinkSettings() == settings
+
+
+@pytest.mark.parametrize("model", [CollectorSettings, WorkerSettings, SinkSettings])
+def test_a_missing_setting_is_named(model: Callable[[], ServiceSettings]) -> None:
+    with pytest.raises(ValueError, match="kafka"):
+        model()
