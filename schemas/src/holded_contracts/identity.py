@@ -5,10 +5,8 @@ import json
 import re
 import uuid
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 from typing import Any
 
-import msgspec
 import orjson
 
 DEFAULT_ID_HEADERS: tuple[str, ...] = ("X-Event-Id", "eventId", "event_id", "messageId")
@@ -56,24 +54,25 @@ def canonical_json(payload: bytes) -> bytes:
         except (orjson.JSONDecodeError, orjson.JSONEncodeError):
             pass  # legal but rare: lone surrogates, numbers beyond a double; the slow way below decides
     try:
-        document = json.loads(payload, parse_float=Decimal)
+        document = json.loads(payload, parse_float=_Number, parse_int=_Number)
+        text = json.dumps(document, sort_keys=True, separators=(",", ":"), default=vars)
     except RecursionError as error:
         raise ValueError("JSON is nested too deep") from error
-    text = json.dumps(document, sort_keys=True, separators=(",", ":"), default=_tagged_decimal)
-    return text.encode("utf-8")
+    return text.encode()
 
 
-def _tagged_decimal(value: object) -> object:
-    if isinstance(value, Decimal):
-        return {"$decimal": str(value)}
-    raise TypeError(f"{type(value).__name__} does not come from JSON")
+class _Number:
+    """A number as its literal: it is told from a string by being written as an object."""
+
+    def __init__(self, literal: str) -> None:
+        self.number = literal
 
 
 def _from_header(event_type: str, value: str) -> bytes:
     try:
         return uuid.UUID(value).bytes
     except ValueError:
-        return _digest(msgspec.json.encode([event_type, value]))
+        return _digest(json.dumps([event_type, value]).encode())
 
 
 def _digest(content: bytes) -> bytes:

@@ -45,11 +45,20 @@ def test_events_that_differ_only_in_a_long_number_have_different_identities(one:
     assert digest(f'{{"n": {one}}}') != digest(f'{{"n": {other}}}')
 
 
-def test_a_lone_surrogate_has_an_identity() -> None:
-    assert len(digest('{"a": "\\ud800"}')) == 16
+@pytest.mark.parametrize(
+    "value",
+    ['"\\ud800"', "9" * 5000, "1e99999999999999999999", "1e400", "[" * 200 + "]" * 200],
+    ids=lambda text: text[:9],
+)
+def test_legal_json_that_few_parsers_take_has_an_identity(value: str) -> None:
+    assert len(digest(f'{{"a": {value}}}')) == 16
 
 
-@pytest.mark.parametrize("text", ["", "{", "[" * 100_000, "NaN-", "9" * 5000])
+def test_a_lone_surrogate_in_an_id_header_is_an_id() -> None:
+    assert len(derive_event_id(b"{}", "\ud800", {"eventId": "\ud800"}, DEFAULT_ID_HEADERS)) == 16
+
+
+@pytest.mark.parametrize("text", ["", "{", "[" * 100_000, "NaN-"])
 def test_what_is_not_usable_json_is_a_value_error(text: str) -> None:
     with pytest.raises(ValueError):
         canonical_json(text.encode())

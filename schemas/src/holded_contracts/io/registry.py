@@ -58,7 +58,7 @@ class RegistryReader:
     def _ask(self, method: str, path: str, **kwargs: Any) -> dict[str, Any]:
         retrying = Retrying(
             retry=retry_if_exception_type(RegistryUnavailableError),
-            wait=wait_exponential_jitter(initial=0.2, max=5.0),
+            wait=wait_exponential_jitter(multiplier=0.2, max=5.0),
             stop=stop_after_delay(self._patience),
             reraise=True,
         )

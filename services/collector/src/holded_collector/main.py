@@ -1,0 +1,78 @@
+"""Entry points: `create_app` for tests and servers, `main` for the console script."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import FastAPI
+
+from holded_collector import handlers
+from holded_collector.api import DESCRIPTION, complete
+from holded_collector.components import Components, Connections, assemble
+from holded_collector.lifecycle import Lifecycle, plan_shutdown
+from holded_collector.metrics import Metrics
+from holded_collector.middleware import RequestContext
+from holded_collector.server import DrainingServer, server_config
+from holded_contracts.io.logs import configure_logging
+from holded_contracts.settings import CollectorSettings
+
+
+class _Application(FastAPI):
+    def openapi(self) -> dict[str, Any]:
+        return complete(super().openapi())
+
+
+def create_app(settings: CollectorSettings, *, lifecycle: Lifecycle | None = None) -> FastAPI:
+    """Return the application with its real connections; they open when the server starts it."""
+    metrics = Metrics()
+    connections = Connections(settings, metrics)
+    components = assemble(
+        settings,
+        publisher=connections.publisher,
+        schema_id=connections.schema_id,
+        metrics=metrics,
+        lifecycle=lifecycle or Lifecycle(),
+    )
+    return build_app(components, connections)
+
+
+def build_app(components: Components, connections: Connections | None = None) -> FastAPI:
+    """Return the application of given components; without connections there is nothing to open."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        if connections is None:
+            yield
+            return
+        connections.open()
+        try:
+            yield
+        finally:
+            components.lifecycle.draining = True
+            await asyncio.to_thread(connections.close)
+
+    app = _Application(
+        title="HoldedPipeline collector",
+        description=DESCRIPTION,
+        version=version("holded-collector"),
+        lifespan=lifespan,
+        redoc_url=None,
+        telemetry={"tracing": False, "metrics": False, "logs": False},
+    )
+    app.state.components = components
+    app.add_middleware(RequestContext, metrics=components.metrics, lifecycle=components.lifecycle)
+    handlers.install(app)
+    return app
+
+
+def main() -> None:
+    """Serve until SIGTERM."""
+    settings = CollectorSettings()
+    configure_logging(settings, service="collector")
+    lifecycle = Lifecycle()
+    plan = plan_shutdown(settings.shutdown_grace_seconds)
+    app = create_app(settings, lifecycle=lifecycle)
+    config = server_config(app, port=settings.port, plan=plan)
+    DrainingServer(config, lifecycle=lifecycle, drain_seconds=plan.drain).run()

@@ -1,0 +1,47 @@
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from holded_collector.framing import frame_raw, zigzag
+from holded_contracts.topics import Artefact
+from holded_contracts.wire import decode, encode, frame, parsed_schema, split
+
+RAW = parsed_schema(Artefact.RAW)
+
+
+@given(
+    schema_id=st.integers(0, 2**31 - 1),
+    record=st.fixed_dictionaries(
+        {
+            "event_id": st.binary(min_size=16, max_size=16),
+            "received_at": st.integers(-(2**62), 2**62),
+            "type": st.text(max_size=500),
+            "source": st.none() | st.text(max_size=200),
+            "payload": st.binary(max_size=300),
+        }
+    ),
+)
+def test_a_record_framed_by_hand_is_what_fastavro_would_write(schema_id: int, record: dict[str, Any]) -> None:
+    value = frame_raw(
+        frame(schema_id),
+        event_id=record["event_id"],
+        received_at=record["received_at"],
+        type_=record["type"],
+        source=record["source"],
+        payload=record["payload"],
+    )
+    assert value == encode(frame(schema_id), RAW, record)
+    assert split(value) == schema_id
+    assert decode(value, RAW, RAW) == record
+
+
+def test_an_identity_of_another_length_is_a_bug() -> None:
+    with pytest.raises(ValueError, match="16 bytes, not 3"):
+        frame_raw(frame(1), event_id=b"abc", received_at=0, type_="T", source=None, payload=b"")
+
+
+@pytest.mark.parametrize(("number", "encoded"), [(0, b"\0"), (-1, b"\1"), (1, b"\2"), (-64, b"\x7f"), (64, b"\x80\1")])
+def test_longs_are_written_as_in_the_specification(number: int, encoded: bytes) -> None:
+    assert zigzag(number) == encoded
