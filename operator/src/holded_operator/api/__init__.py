@@ -1,0 +1,1 @@
+"""The custom resource, typed once at the edge."""

@@ -1,0 +1,56 @@
+"""HoldedPipeline v1alpha1: the CRD is generated from these models, and the operator reads through them."""
+
+from holded_operator.api.v1alpha1.common import CaSecretRef, PodTemplate, Resources, SecretRef
+from holded_operator.api.v1alpha1.connections import Kafka, KafkaSecurity, MySQL, MySQLTls, MySQLTlsMode, SchemaRegistry
+from holded_operator.api.v1alpha1.pipeline import (
+    Deletion,
+    DeletionPolicy,
+    HoldedPipeline,
+    HoldedPipelineSpec,
+    Metadata,
+    Monitoring,
+)
+from holded_operator.api.v1alpha1.status import (
+    Condition,
+    HoldedPipelineStatus,
+    LedgerStatus,
+    Phase,
+    SubjectStatus,
+    TopicStatus,
+)
+from holded_operator.api.v1alpha1.topics import Compatibility, Schemas, Topic, Topics
+from holded_operator.api.v1alpha1.workloads import Collector, Runner, Sink, Worker, WorkerAutoscaling
+
+__all__ = [
+    "CaSecretRef",
+    "Collector",
+    "Compatibility",
+    "Condition",
+    "Deletion",
+    "DeletionPolicy",
+    "HoldedPipeline",
+    "HoldedPipelineSpec",
+    "HoldedPipelineStatus",
+    "Kafka",
+    "KafkaSecurity",
+    "LedgerStatus",
+    "Metadata",
+    "Monitoring",
+    "MySQL",
+    "MySQLTls",
+    "MySQLTlsMode",
+    "Phase",
+    "PodTemplate",
+    "Resources",
+    "Runner",
+    "SchemaRegistry",
+    "Schemas",
+    "SecretRef",
+    "Sink",
+    "SubjectStatus",
+    "Topic",
+    "TopicStatus",
+    "Topics",
+    "Worker",
+    "WorkerAutoscaling",
+]

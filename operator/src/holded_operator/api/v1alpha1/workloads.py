@@ -1,0 +1,261 @@
+"""The three workloads: collector, worker, sink."""
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field
+
+from holded_contracts.identity import DEFAULT_ID_HEADERS
+from holded_contracts.settings import ApiKeyMode
+from holded_operator.api.v1alpha1.common import ApiModel, PodTemplate, Resources, SecretRef, StringMap, cel, rules
+
+_MAX_AT_LEAST_MIN = cel(
+    "self.maxReplicas >= self.minReplicas", "maxReplicas must be at least minReplicas", field_path=".maxReplicas"
+)
+_REPLICAS_OR_AUTOSCALING = cel(
+    "!has(self.autoscaling) || self.replicas == 1",
+    "replicas is decided by autoscaling: remove replicas, or remove autoscaling",
+    field_path=".replicas",
+)
+
+Replicas = Annotated[int, Field(ge=0, le=1000)]
+ScaleBound = Annotated[int, Field(ge=1, le=1000)]
+
+
+class CollectorAutoscaling(ApiModel):
+    """A HorizontalPodAutoscaler on CPU."""
+
+    model_config = ConfigDict(json_schema_extra=rules(_MAX_AT_LEAST_MIN))
+
+    min_replicas: ScaleBound = 1
+    """Pods at least."""
+    max_replicas: ScaleBound
+    """Pods at most."""
+    target_cpu_utilization_percentage: int = Field(default=70, ge=1, le=100, alias="targetCPUUtilizationPercentage")
+    """Average CPU use, in per cent of the request, that the autoscaler aims at."""
+
+
+class Authentication(ApiModel):
+    """Who may send events."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            cel(
+                "(self.mode == 'ApiKey') == has(self.secretRef)",
+                "secretRef is required with mode ApiKey, and unused with mode Open",
+                field_path=".secretRef",
+            )
+        )
+    )
+
+    mode: ApiKeyMode = ApiKeyMode.OPEN
+    """Open, or ApiKey: a request needs one of the Secret's keys."""
+    secret_ref: SecretRef | None = None
+    """Secret whose keys are source names and whose values are their API keys."""
+
+
+class Limits(ApiModel):
+    """What one request may ask for; beyond it the answer is an error, never a crash."""
+
+    max_body_bytes: int = Field(default=5_242_880, ge=1024)
+    """Body size in bytes, before and after gzip (413)."""
+    max_events_per_request: int = Field(default=5000, ge=1)
+    """Length of the JSON array (413)."""
+    max_event_bytes: int = Field(default=900_000, ge=256)
+    """Size of one event's JSON in bytes (rejected in its result); below the topic's max.message.bytes."""
+    max_depth: int = Field(default=64, ge=4, le=100)
+    """Nesting of one event's JSON (rejected in its result); MySQL's JSON type takes 100."""
+    max_requests_in_flight: int = Field(default=256, ge=1)
+    """Requests per pod that wait for Kafka (503 with Retry-After beyond)."""
+    delivery_timeout_seconds: float = Field(default=20.0, gt=0)
+    """Seconds Kafka has to take a request's events before the answer is 503."""
+
+
+class CollectorService(ApiModel):
+    """How the collector is reached."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            cel(
+                "!has(self.nodePort) || self.type != 'ClusterIP'",
+                "nodePort needs type NodePort or LoadBalancer",
+                field_path=".nodePort",
+            )
+        )
+    )
+
+    type: Literal["ClusterIP", "NodePort", "LoadBalancer"] = "ClusterIP"
+    """Type of the Service."""
+    node_port: int | None = Field(default=None, ge=1, le=65535)
+    """Port on every node; Kubernetes picks one when absent."""
+    annotations: StringMap = Field(default={}, max_length=32)
+    """Annotations of the Service, e.g. for a cloud's load balancer."""
+
+
+class Collector(ApiModel):
+    """The HTTP service that takes events."""
+
+    model_config = ConfigDict(json_schema_extra=rules(_REPLICAS_OR_AUTOSCALING))
+
+    replicas: Replicas = 1
+    """Number of pods; 0 pauses this stage. Left out with autoscaling."""
+    autoscaling: CollectorAutoscaling | None = None
+    """Scale on CPU instead of a fixed number."""
+    authentication: Authentication = Authentication()
+    """Who may send events."""
+    limits: Limits = Limits()
+    """What one request may ask for."""
+    event_id_headers: Annotated[
+        tuple[Annotated[str, Field(min_length=1, max_length=256)], ...], Field(max_length=32)
+    ] = DEFAULT_ID_HEADERS
+    """Event headers taken for the event's own id, in this order; with none of them the content is the identity."""
+    service: CollectorService = CollectorService()
+    """How the collector is reached."""
+    resources: Resources = Resources()
+    """CPU and memory; default 100m and 192Mi requested, 512Mi at most."""
+    pod_template: PodTemplate = PodTemplate()
+    """Additions to the pods."""
+
+
+class Runner(StrEnum):
+    """What executes the Beam pipeline."""
+
+    EMBEDDED = "Embedded"
+    FLINK = "Flink"
+
+
+class WorkerAutoscaling(ApiModel):
+    """Scaling by the operator on consumer lag."""
+
+    model_config = ConfigDict(json_schema_extra=rules(_MAX_AT_LEAST_MIN))
+
+    min_replicas: ScaleBound = 1
+    """Pods at least."""
+    max_replicas: ScaleBound
+    """Pods at most; more than raw has partitions would be idle."""
+    target_lag: int = Field(default=10_000, ge=1)
+    """Events of lag per pod that are aimed at."""
+
+
+class WorkerBatch(ApiModel):
+    """A batch is closed by whichever comes first."""
+
+    max_events: int = Field(default=5000, ge=1, le=100_000)
+    """Events in a batch."""
+    max_wait_ms: int = Field(default=50, ge=1, le=60_000)
+    """Milliseconds the first event of a batch waits."""
+
+
+_Values = Annotated[tuple[Annotated[str, Field(min_length=1, max_length=128)], ...], Field(max_length=256)]
+
+
+class ClassificationRule(ApiModel):
+    """One rule; it matches when each given list holds the event's value, compared without case. First match wins."""
+
+    context: str = Field(pattern=r"^[a-z][a-z0-9_]{0,63}$", max_length=64)
+    """Business context given to matching events."""
+    domains: _Values = ()
+    """Domains that match; any when empty."""
+    entities: _Values = ()
+    """Entities that match; any when empty."""
+    actions: _Values = ()
+    """Actions that match; any when empty."""
+
+
+class Classification(ApiModel):
+    """How events get their business context."""
+
+    rules: Annotated[tuple[ClassificationRule, ...], Field(max_length=256)] = ()
+    """Rules tried in this order, before the built-in ones."""
+
+
+class QualityWeights(ApiModel):
+    """Share of each dimension in the quality score; they are normalised to 1."""
+
+    completeness: float = Field(default=0.4, ge=0)
+    """Weight of how many expected fields are there."""
+    validity: float = Field(default=0.3, ge=0)
+    """Weight of how many fields have legal values."""
+    consistency: float = Field(default=0.2, ge=0)
+    """Weight of how well fields agree with each other."""
+    timeliness: float = Field(default=0.1, ge=0)
+    """Weight of how soon the event arrived."""
+
+
+class Quality(ApiModel):
+    """How events are scored."""
+
+    weights: QualityWeights = QualityWeights()
+    """Share of each dimension."""
+
+
+class Flink(ApiModel):
+    """Size of the Flink cluster."""
+
+    parallelism: int = Field(default=1, ge=1, le=32_768)
+    """Parallelism of the job."""
+    task_managers: int = Field(default=1, ge=1, le=1000)
+    """TaskManager pods."""
+
+
+class Worker(ApiModel):
+    """The Beam pipeline from raw to silver."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            _REPLICAS_OR_AUTOSCALING,
+            cel("!has(self.flink) || self.runner == 'Flink'", "flink needs runner Flink", field_path=".flink"),
+            cel(
+                "!has(self.autoscaling) || self.runner == 'Embedded'",
+                "autoscaling needs runner Embedded: Flink scales by flink.parallelism",
+                field_path=".autoscaling",
+            ),
+        )
+    )
+
+    runner: Runner = Runner.EMBEDDED
+    """Embedded (one pod is one consumer-group member) or Flink."""
+    replicas: Replicas = 1
+    """Number of pods; 0 pauses this stage. The scale subresource sets it. Left out with autoscaling."""
+    autoscaling: WorkerAutoscaling | None = None
+    """Scale on lag instead of a fixed number."""
+    dedup_window: str = Field(default="24h", max_length=16, pattern=r"^[0-9]{1,6}[smhd]$")
+    """Duplicates within this time are dropped by the worker, older ones by gold; 0s turns the worker's index off."""
+    batch: WorkerBatch = WorkerBatch()
+    """Size of a batch."""
+    classification: Classification = Classification()
+    """How events get their business context."""
+    quality: Quality = Quality()
+    """How events are scored."""
+    max_string_length: int = Field(default=65_535, ge=64)
+    """Longer strings in data are cut (characters)."""
+    flink: Flink | None = None
+    """Size of the Flink cluster; only with runner Flink."""
+    resources: Resources = Resources()
+    """CPU and memory; default 200m and 512Mi requested, 1536Mi at most."""
+    pod_template: PodTemplate = PodTemplate()
+    """Additions to the pods."""
+
+
+class SinkBatch(ApiModel):
+    """A batch is closed by whichever comes first."""
+
+    max_rows: int = Field(default=2000, ge=1, le=50_000)
+    """Rows in a MySQL transaction."""
+    max_wait_ms: int = Field(default=200, ge=1, le=60_000)
+    """Milliseconds the first row of a batch waits."""
+
+
+class Sink(ApiModel):
+    """The consumer that writes gold."""
+
+    replicas: Replicas = 1
+    """Number of pods; 0 pauses this stage."""
+    batch: SinkBatch = SinkBatch()
+    """Size of a batch."""
+    retention_days: int = Field(default=0, ge=0)
+    """Days of events kept in MySQL; 0 keeps everything."""
+    resources: Resources = Resources()
+    """CPU and memory; default 100m and 192Mi requested, 512Mi at most."""
+    pod_template: PodTemplate = PodTemplate()
+    """Additions to the pods."""

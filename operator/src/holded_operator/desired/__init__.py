@@ -1,0 +1,26 @@
+"""The desired state of one pipeline: a pure function of its spec, the images and the Secrets' checksums."""
+
+from holded_operator.desired.render import referenced_secrets, render
+from holded_operator.desired.scaling import desired_replicas
+from holded_operator.desired.state import (
+    Component,
+    DeletionPlan,
+    DesiredState,
+    Images,
+    Manifest,
+    SubjectSpec,
+    TopicSpec,
+)
+
+__all__ = [
+    "Component",
+    "DeletionPlan",
+    "DesiredState",
+    "Images",
+    "Manifest",
+    "SubjectSpec",
+    "TopicSpec",
+    "desired_replicas",
+    "referenced_secrets",
+    "render",
+]

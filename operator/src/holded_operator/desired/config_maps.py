@@ -1,0 +1,19 @@
+"""One ConfigMap per component: its whole environment except secrets."""
+
+from pydantic import BaseModel
+
+from holded_contracts.settings import render_env
+from holded_operator.api.v1alpha1 import HoldedPipeline
+from holded_operator.desired import names, settings
+from holded_operator.desired.state import Component, Manifest
+
+
+def config_map(pipeline: HoldedPipeline, component: Component, values: BaseModel) -> Manifest:
+    """Return the ConfigMap whose keys are the environment variables of a component."""
+    data = {key: text for key, text in render_env(values).items() if key not in settings.BY_REFERENCE}
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": names.metadata(pipeline, names.child_name(pipeline, component), component),
+        "data": data,
+    }

@@ -1,0 +1,64 @@
+"""The worker: a StatefulSet of consumer-group members."""
+
+from collections.abc import Mapping
+
+from holded_operator import constants
+from holded_operator.api.v1alpha1 import HoldedPipeline
+from holded_operator.desired import names
+from holded_operator.desired.config_maps import config_map
+from holded_operator.desired.network_policy import network_policy
+from holded_operator.desired.pods import Workload, digest
+from holded_operator.desired.settings import worker_settings
+from holded_operator.desired.state import Component, Images, Manifest
+from holded_operator.desired.workloads import disruption_budget, headless_service, stateful_set
+
+COMPONENT = Component.WORKER
+_STARTUP_SECONDS = 300
+
+
+def objects(
+    pipeline: HoldedPipeline, images: Images, secret_checksums: Mapping[str, str], *, autoscaled: int | None
+) -> tuple[Manifest, ...]:
+    """Return the worker's objects in apply order; `autoscaled` is what the lag asks for, if that decides."""
+    spec = pipeline.spec.worker
+    config = config_map(pipeline, COMPONENT, worker_settings(pipeline, version=pipeline_version(pipeline, images)))
+    workload = Workload(
+        component=COMPONENT,
+        image=images.worker,
+        pull_policy=images.pull_policy,
+        port=constants.PROBES_PORT,
+        startup_seconds=_STARTUP_SECONDS,
+        resources=spec.resources,
+        template=spec.pod_template,
+    )
+    most = spec.autoscaling.max_replicas if spec.autoscaling else spec.replicas
+    return (
+        config,
+        headless_service(pipeline, COMPONENT, constants.PROBES_PORT),
+        network_policy(pipeline, COMPONENT, port=constants.PROBES_PORT),
+        stateful_set(pipeline, workload, config, secret_checksums, replicas=replicas(pipeline, autoscaled)),
+        *disruption_budget(pipeline, COMPONENT, most=0 if pipeline.spec.suspend else most),
+    )
+
+
+def replicas(pipeline: HoldedPipeline, autoscaled: int | None) -> int:
+    """Return the number of worker pods: none when suspended, the lag's with autoscaling, else the spec's."""
+    spec = pipeline.spec.worker
+    if pipeline.spec.suspend:
+        return 0
+    if spec.autoscaling is None:
+        return spec.replicas
+    return spec.autoscaling.min_replicas if autoscaled is None else autoscaled
+
+
+def pipeline_version(pipeline: HoldedPipeline, images: Images) -> str:
+    """Return 16 hexadecimal digits for all that decides what an event becomes: code, rules, weights, cuts."""
+    spec = pipeline.spec.worker
+    return digest(
+        {
+            "code": names.image_version(images.worker),
+            "rules": [rule.model_dump(mode="json") for rule in spec.classification.rules],
+            "weights": spec.quality.weights.model_dump(mode="json"),
+            "maxStringLength": spec.max_string_length,
+        }
+    )

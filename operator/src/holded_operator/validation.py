@@ -1,0 +1,149 @@
+"""What the CRD's schema and CEL rules cannot say about a spec. Pure: no clock, no I/O."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
+from holded_operator import constants
+from holded_operator.api import durations
+from holded_operator.api.v1alpha1 import HoldedPipeline, PodTemplate, Resources, Runner
+from holded_operator.desired import quantities
+from holded_operator.desired.settings import GRACE_MARGIN_SECONDS
+
+MAX_EVENT_BYTES = 900_000
+"""Largest event that fits a record of Kafka's default size (message.max.bytes) with our fields around it."""
+
+_PIPELINE_NAME = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
+_LABEL_KEY = re.compile(r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$")
+_RESERVED = (f"{constants.GROUP}/", "app.kubernetes.io/")
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One fault of the resource: the field's path from the top, and what to do about it."""
+
+    field: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.message}"
+
+
+def problems_of(error: ValidationError) -> list[Problem]:
+    """Return what HoldedPipeline.from_body refused, for a resource that came past the CRD (e.g. an older CRD)."""
+    return [Problem(_path(item["loc"]), item["msg"]) for item in error.errors(include_url=False, include_input=False)]
+
+
+def validate(pipeline: HoldedPipeline) -> list[Problem]:
+    """Return every problem; an empty list means that the pipeline can be reconciled."""
+    return [
+        *_name(pipeline),
+        *_kafka(pipeline),
+        *_topics(pipeline),
+        *_collector(pipeline),
+        *_worker(pipeline),
+        *_pods(pipeline),
+    ]
+
+
+def _path(location: tuple[int | str, ...]) -> str:
+    path = ""
+    for step in location:
+        path += f"[{step}]" if isinstance(step, int) else f".{step}"
+    return path.removeprefix(".")
+
+
+def _name(pipeline: HoldedPipeline) -> Iterator[Problem]:
+    name = pipeline.metadata.name
+    if len(name) > constants.MAX_NAME_LENGTH or not _PIPELINE_NAME.fullmatch(name):
+        yield Problem(
+            "metadata.name",
+            f"must be at most {constants.MAX_NAME_LENGTH} lower-case letters, digits and hyphens, a letter first:"
+            " the names and labels of the children are made from it",
+        )
+
+
+def _kafka(pipeline: HoldedPipeline) -> Iterator[Problem]:
+    for server in pipeline.spec.kafka.bootstrap_servers.split(","):
+        if not 1 <= int(server.rpartition(":")[2]) <= 65_535:
+            yield Problem("spec.kafka.bootstrapServers", f"{server} has no port between 1 and 65535")
+
+
+def _topics(pipeline: HoldedPipeline) -> Iterator[Problem]:
+    seen: dict[str, str] = {}
+    for field, topic in pipeline.spec.topics:
+        path = f"spec.topics.{type(pipeline.spec.topics).model_fields[field].alias}"
+        # Kafka refuses names that differ only in dots and underscores: its metrics could not tell them apart.
+        key = topic.name.replace(".", "_")
+        if key in seen:
+            yield Problem(f"{path}.name", f"{topic.name} collides with {seen[key]}: give each topic a name of its own")
+        seen.setdefault(key, f"{path}.name")
+        in_sync = topic.config.get("min.insync.replicas", "1")
+        if not in_sync.isdecimal():
+            yield Problem(f"{path}.config", f"min.insync.replicas is {in_sync!r}: give a number")
+        elif topic.replication_factor is not None and int(in_sync) > topic.replication_factor:
+            yield Problem(
+                f"{path}.config",
+                f"min.insync.replicas {in_sync} is more than replicationFactor {topic.replication_factor}:"
+                " no record could ever be written",
+            )
+
+
+def _collector(pipeline: HoldedPipeline) -> Iterator[Problem]:
+    spec = pipeline.spec.collector
+    limits, path = spec.limits, "spec.collector.limits"
+    if limits.max_event_bytes > MAX_EVENT_BYTES:
+        yield Problem(f"{path}.maxEventBytes", f"must be at most {MAX_EVENT_BYTES}: Kafka's records end at 1 MB")
+    if limits.max_event_bytes > limits.max_body_bytes:
+        yield Problem(f"{path}.maxEventBytes", f"must be at most maxBodyBytes ({limits.max_body_bytes})")
+    grace = spec.pod_template.spec.termination_grace_period_seconds
+    if limits.delivery_timeout_seconds >= grace - GRACE_MARGIN_SECONDS:
+        yield Problem(
+            f"{path}.deliveryTimeoutSeconds",
+            f"must be less than podTemplate.spec.terminationGracePeriodSeconds ({grace}) minus {GRACE_MARGIN_SECONDS}:"
+            " a stopping pod answers its last requests first",
+        )
+
+
+def _worker(pipeline: HoldedPipeline) -> Iterator[Problem]:
+    spec = pipeline.spec.worker
+    if spec.runner is Runner.FLINK:
+        yield Problem("spec.worker.runner", "Flink is not available in this version: use Embedded")
+    if not any(weight > 0 for _, weight in spec.quality.weights):
+        yield Problem("spec.worker.quality.weights", "all are 0: give at least one dimension a weight")
+    retention = pipeline.spec.topics.silver.retention
+    window = durations.seconds(spec.dedup_window)
+    if retention != durations.FOREVER and window > durations.seconds(retention):
+        yield Problem(
+            "spec.worker.dedupWindow",
+            f"must be at most topics.silver.retention ({retention}): a worker that starts reads the window from silver",
+        )
+
+
+def _pods(pipeline: HoldedPipeline) -> Iterator[Problem]:
+    spec = pipeline.spec
+    for name, component in (("collector", spec.collector), ("worker", spec.worker), ("sink", spec.sink)):
+        yield from _resources(f"spec.{name}.resources", component.resources)
+        yield from _template(f"spec.{name}.podTemplate", component.pod_template)
+
+
+def _resources(path: str, resources: Resources) -> Iterator[Problem]:
+    for name in sorted(resources.requests.keys() & resources.limits.keys()):
+        request, limit = resources.requests[name], resources.limits[name]
+        if quantities.value(request) > quantities.value(limit):
+            yield Problem(f"{path}.requests.{name}", f"{request} is more than its limit {limit}")
+
+
+def _template(path: str, template: PodTemplate) -> Iterator[Problem]:
+    for field, keys, reserved in (
+        ("metadata.labels", template.metadata.labels, _RESERVED),
+        ("metadata.annotations", template.metadata.annotations, _RESERVED[:1]),
+        ("spec.nodeSelector", template.spec.node_selector, ()),
+    ):
+        for key in sorted(keys):
+            if key.startswith(reserved):
+                yield Problem(f"{path}.{field}", f"{key} is the operator's: choose a key of your own")
+            if not _LABEL_KEY.fullmatch(key):
+                yield Problem(f"{path}.{field}", f"{key!r} is not a key: [prefix/]name, the name of 1 to 63 characters")
