@@ -1,1 +1,1 @@
-""" """
+"""The one command line of HoldedPipeline."""
