@@ -1,0 +1,77 @@
+"""The records of one transaction and where they come from."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from holded_contracts.reasons import DeadLetterReason
+from holded_contracts.topics import Artefact
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Source:
+    """One partition of one input topic; ordered so that all sinks lock offsets in one order."""
+
+    topic_id: str
+    """Kafka's id of the topic: one that was deleted and made again has another and starts at offset 0."""
+    partition: int
+    topic: str
+    artefact: Artefact
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """What MySQL says about a source."""
+
+    next_offset: int
+    """First offset not yet stored."""
+    counted_offset: int
+    """First offset not yet counted; ahead of next_offset only while somebody replays."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One Kafka record."""
+
+    source: Source
+    offset: int
+    key: bytes | None
+    value: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why one record cannot become a row."""
+
+    reason: DeadLetterReason
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A record and its fields, or the reason why it has none."""
+
+    record: Record
+    fields: dict[str, Any] = field(default_factory=dict)
+    refusal: Refusal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Decoded records in the order of their offsets per source, and the stored positions they continue from."""
+
+    records: Sequence[Decoded]
+    expected: Mapping[Source, Position]
+
+    def next_positions(self) -> dict[Source, Position]:
+        """Return the positions after this batch."""
+        after: dict[Source, Position] = {}
+        for item in self.records:
+            source = item.record.source
+            following = item.record.offset + 1
+            after[source] = Position(following, max(following, self.expected[source].counted_offset))
+        return after
+
+    def is_counted(self, record: Record) -> bool:
+        """Return whether a record is in the counters already, because somebody replays the topic."""
+        return record.offset < self.expected[record.source].counted_offset

@@ -1,0 +1,136 @@
+"""One connection to MySQL, made anew after a fault, with every error in our own three kinds."""
+
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pymysql
+from pymysql.connections import Connection
+from pymysql.cursors import Cursor
+
+from holded_contracts.settings import MySQLSettings
+from holded_sink.errors import SystemicError, TransientError, classify
+from holded_sink.io import statements
+
+CONNECT_TIMEOUT = 10
+"""Seconds."""
+
+ANSWER_TIMEOUT = 60
+"""Seconds after which an unanswered statement counts as a lost connection; below the liveness probe's patience."""
+
+LOCK_WAIT_SECONDS = 10
+"""Shorter than MySQL's 50: a waiting batch is retried anyhow, and the loop must show that it is alive."""
+
+MIN_PACKET = 16 * 1024 * 1024
+"""Bytes a statement may need: a dead letter of a Kafka record of a few MiB, written as hexadecimal."""
+
+# The server's own defaults may be anything. Without strict mode it would cut values silently; DATETIME columns are UTC.
+# READ COMMITTED: each statement sees what other sinks have committed, which the check for known ids relies on, and
+# inserts take no gap locks, over which two sinks would deadlock.
+_SESSION = (
+    "SET SESSION time_zone = '+00:00', "
+    "sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION', "
+    "transaction_isolation = 'READ-COMMITTED', "
+    f"innodb_lock_wait_timeout = {LOCK_WAIT_SECONDS}, lock_wait_timeout = {2 * LOCK_WAIT_SECONDS}"
+)
+
+
+@contextmanager
+def translated_errors() -> Iterator[None]:
+    """Turn what PyMySQL raises into TransientError, RefusedContentError or SystemicError."""
+    try:
+        yield
+    except pymysql.err.Error as error:
+        code = error.args[0] if error.args else 0
+        raise classify(code)(f"MySQL {' '.join(str(part) for part in error.args)}") from error
+    except OSError as error:
+        raise TransientError(f"MySQL connection: {error}") from error
+
+
+class Database:
+    """Hands out cursors on one autocommit connection; transactions are explicit."""
+
+    def __init__(self, settings: MySQLSettings) -> None:
+        self._settings = settings
+        self._connection: Connection[Cursor] | None = None
+
+    @contextmanager
+    def cursor(self) -> Iterator[Cursor]:
+        """Yield a cursor; errors come out translated, and a faulty connection is not used again."""
+        try:
+            with translated_errors():
+                connection = self._connected()
+                with connection.cursor() as cursor:
+                    yield cursor
+        except (TransientError, SystemicError):
+            self.close()
+            raise
+
+    @contextmanager
+    def transaction(self, *, commit: bool = True) -> Iterator[Cursor]:
+        """Yield a cursor in a transaction; at its end it is committed if `commit` is True and nothing failed."""
+        with self.cursor() as cursor:
+            cursor.execute(statements.BEGIN)
+            try:
+                yield cursor
+                if commit:
+                    cursor.connection.commit()
+                else:
+                    cursor.connection.rollback()
+            except BaseException:
+                # A connection that is gone, or that an interrupted answer left out of step, can't be rolled back: the
+                # server does it when the connection ends.
+                self._roll_back_or_close()
+                raise
+
+    def close(self) -> None:
+        """End the connection; the next cursor opens another."""
+        connection, self._connection = self._connection, None
+        if connection is not None and connection.open:
+            connection.close()
+
+    def _roll_back_or_close(self) -> None:
+        try:
+            if self._connection is not None:
+                self._connection.rollback()
+        except (pymysql.err.Error, OSError):
+            self.close()
+
+    def _connected(self) -> "Connection[Cursor]":
+        if self._connection is None:
+            self._connection = self._connect()
+        return self._connection
+
+    def _connect(self) -> "Connection[Cursor]":
+        settings = self._settings
+        connection = pymysql.connect(
+            host=settings.host,
+            port=settings.port,
+            user=settings.username,
+            password=settings.password.get_secret_value(),
+            database=settings.database,
+            charset="utf8mb4",
+            autocommit=True,
+            connect_timeout=CONNECT_TIMEOUT,
+            read_timeout=ANSWER_TIMEOUT,
+            write_timeout=ANSWER_TIMEOUT,
+            init_command=_SESSION,
+            **_tls(settings),
+        )
+        with connection.cursor() as cursor:
+            cursor.execute(statements.SERVER_LIMITS)
+            (packet,) = cursor.fetchone() or (0,)
+        if packet < MIN_PACKET:
+            connection.close()
+            raise SystemicError(f"MySQL's max_allowed_packet is {packet} bytes, the sink needs {MIN_PACKET}")
+        return connection
+
+
+def _tls(settings: MySQLSettings) -> dict[str, Any]:
+    if settings.tls == "Disabled":
+        return {"ssl_disabled": True}
+    context = ssl.create_default_context(cafile=settings.ca_location)
+    context.check_hostname = settings.tls == "VerifyIdentity"
+    context.verify_mode = ssl.CERT_NONE if settings.tls == "Required" else ssl.CERT_REQUIRED
+    return {"ssl": context}

@@ -1,0 +1,238 @@
+"""The one transaction that makes gold exact: ids, rows, summaries, dead letters, ledger, offsets and audit together."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import pymysql
+import structlog
+from pymysql.cursors import Cursor
+
+from holded_sink.aggregation import Entry, Increment, Summary, SummaryKey, add_entries, add_up, summarise
+from holded_sink.batch import Batch, Position, Source
+from holded_sink.errors import FencedError, RefusedContentError, TransientError
+from holded_sink.io import statements
+from holded_sink.io.connection import Database
+from holded_sink.prepare import Counts, Prepared, count
+from holded_sink.rows import EventRow, LetterRow, scaled
+
+_IDS_PER_SELECT = 1000
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a committed transaction wrote."""
+
+    events: list[EventRow]
+    letters: list[LetterRow]
+    counts: dict[Source, Counts]
+    ledger_gaps: int = 0
+    positions: dict[Source, Position] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerTotals:
+    """The row of the ledger view."""
+
+    processed: int
+    gold: int
+    dead_letters: int
+    duplicates: int
+
+
+class Gold:
+    """The gold tables of one pipeline."""
+
+    def __init__(self, database: Database, *, actor: str) -> None:
+        self._database = database
+        self._actor = actor
+
+    def positions(self, sources: Iterable[Source]) -> dict[Source, Position]:
+        """Return where to read on per source; a source never seen starts at 0."""
+        wanted = sorted(sources)
+        if not wanted:
+            return {}
+        with self._database.cursor() as cursor:
+            # The row exists from here on, so that FOR UPDATE always has a row to lock.
+            new_rows = [
+                (source.topic_id, source.partition, source.topic, source.artefact.value, 0, 0) for source in wanted
+            ]
+            cursor.executemany(statements.CREATE_OFFSETS, new_rows)
+            cursor.execute(statements.LOAD_OFFSETS, (sorted({source.topic_id for source in wanted}),))
+            stored = {(row[0], row[1]): Position(row[2], row[3]) for row in cursor.fetchall()}
+        return {source: stored[source.topic_id, source.partition] for source in wanted}
+
+    def write(self, prepared: Prepared) -> Outcome:
+        """Write a batch and move its offsets, or nothing.
+
+        Raises
+        ------
+        FencedError
+            If the stored offsets are not those the batch starts from.
+        TransientError, SystemicError, RefusedContentError
+            As MySQL's answer was classified; nothing is written.
+        """
+        with self._database.transaction() as cursor:
+            _check_offsets(cursor, prepared.batch)
+            outcome = _write_rows(cursor, prepared)
+            after = prepared.batch.next_positions()
+            _advance(cursor, after, outcome.counts)
+            detail = json.dumps(_audit_detail(prepared.batch, after, outcome.counts))
+            cursor.execute(statements.INSERT_AUDIT, (self._actor, "batch", detail))
+        outcome.positions.update(after)
+        return outcome
+
+    def try_out(self, prepared: Prepared) -> str | None:
+        """Write rows and undo it; return MySQL's words if it refuses their content, else None."""
+        try:
+            with self._database.transaction(commit=False) as cursor:
+                _write_rows(cursor, prepared)
+        except RefusedContentError as error:
+            return str(error)
+        return None
+
+    def ledger(self) -> LedgerTotals:
+        """Return the totals of the ledger view."""
+        with self._database.cursor() as cursor:
+            cursor.execute(statements.SELECT_LEDGER)
+            row = cursor.fetchone() or (0, 0, 0, 0)
+        return LedgerTotals(*(int(value) for value in row))
+
+
+def _check_offsets(cursor: Cursor, batch: Batch) -> None:
+    touched = sorted({item.record.source for item in batch.records})
+    cursor.execute(statements.LOCK_OFFSETS, ([(source.topic_id, source.partition) for source in touched],))
+    stored = {(row[0], row[1]): Position(row[2], row[3]) for row in cursor.fetchall()}
+    for source in touched:
+        found = stored.get((source.topic_id, source.partition))
+        if found != batch.expected[source]:
+            raise FencedError(
+                f"{source.topic}[{source.partition}]: gold is at {found}, the batch starts at {batch.expected[source]}"
+            )
+
+
+def _write_rows(cursor: Cursor, prepared: Prepared) -> Outcome:
+    known = _claim(cursor, prepared.identities())
+    events = [row for row in prepared.events if row.identity not in known]
+    letters = [row for row in prepared.letters if row.identity not in known]
+    _insert(cursor, statements.INSERT_EVENTS, [row.values for row in events])
+    measured = [row.measured for row in events]
+    _insert(cursor, statements.UPSERT_HOURLY, _summary_rows(summarise(measured, daily=False)))
+    _insert(cursor, statements.UPSERT_DAILY, _summary_rows(summarise(measured, daily=True)))
+    _insert(cursor, statements.INSERT_LETTERS, [row.values for row in letters])
+    increments = add_up(one for _, one in prepared.increments)
+    _insert(cursor, statements.UPSERT_ANALYTICS, [_increment_row(one) for one in increments])
+    gaps = _add_to_ledger(cursor, [one for _, one in prepared.entries])
+    return Outcome(events, letters, count(prepared, known), gaps)
+
+
+def _claim(cursor: Cursor, identities: Sequence[tuple[bytes, object]]) -> set[bytes]:
+    """Register identities; return those that were registered before.
+
+    The common case, all new, is one statement. IGNORE only tells how many were known, so otherwise they are looked up.
+    """
+    if not identities:
+        return set()
+    cursor.execute("SAVEPOINT claim")
+    if cursor.executemany(statements.CLAIM_ALL, identities) == len(identities):
+        return set()
+    cursor.execute("ROLLBACK TO SAVEPOINT claim")
+    known: set[bytes] = set()
+    for start in range(0, len(identities), _IDS_PER_SELECT):
+        ids = [identity for identity, _ in identities[start : start + _IDS_PER_SELECT]]
+        cursor.execute(statements.SELECT_KNOWN, (ids,))
+        known.update(row[0] for row in cursor.fetchall())
+    try:
+        _insert(cursor, statements.CLAIM_NEW, [row for row in identities if row[0] not in known])
+    except pymysql.err.IntegrityError as error:
+        raise TransientError(f"another sink registered one of the same events just now: {error}") from error
+    return known
+
+
+def _insert(cursor: Cursor, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    if rows:
+        cursor.executemany(statement, rows)
+
+
+def _summary_rows(summaries: Iterable[tuple[SummaryKey, Summary]]) -> list[tuple[Any, ...]]:
+    return [
+        (
+            *key,
+            summary.events,
+            scaled(summary.amount),
+            scaled(summary.quality),
+            scaled(summary.quality_min),
+            summary.last_event_at,
+        )
+        for key, summary in summaries
+    ]
+
+
+def _increment_row(one: Increment) -> tuple[Any, ...]:
+    sums = (one.events, scaled(one.amount), scaled(one.quality))
+    return (one.window_start, one.account_id, one.business_context, one.type, *sums, one.processed_at)
+
+
+def _add_to_ledger(cursor: Cursor, entries: Sequence[Entry]) -> int:
+    """Add worker ledger entries; return how many did not follow the one before."""
+    if not entries:
+        return 0
+    keys = sorted({(entry.topic_id, entry.partition) for entry in entries})
+    cursor.execute(statements.LEDGER_OFFSETS, (keys,))
+    total = add_entries(entries, {(row[0], row[1]): row[2] for row in cursor.fetchall()})
+    for repeated in total.repeated:
+        log.warning("ledger entry repeats a range that is accounted for; left out", entry=asdict(repeated))
+    for entry, expected in total.gaps:
+        log.error("ledger entry does not follow the one before", expected_offset=expected, entry=asdict(entry))
+    rows = [
+        (
+            entry.topic_id,
+            entry.partition,
+            entry.topic,
+            entry.next_offset,
+            entry.records,
+            entry.silver,
+            entry.dead_letters,
+            entry.duplicates,
+            entry.committed_at,
+        )
+        for entry in total.totals
+    ]
+    _insert(cursor, statements.UPSERT_LEDGER, rows)
+    return len(total.gaps)
+
+
+def _advance(cursor: Cursor, after: Mapping[Source, Position], counts: Mapping[Source, Counts]) -> None:
+    rows = [
+        (
+            source.topic_id,
+            source.partition,
+            source.topic,
+            source.artefact.value,
+            after[source].next_offset,
+            after[source].counted_offset,
+            counts[source].inserted,
+            counts[source].duplicates,
+            counts[source].dead,
+        )
+        for source in sorted(after)
+    ]
+    _insert(cursor, statements.ADVANCE_OFFSETS, rows)
+
+
+def _audit_detail(
+    batch: Batch, after: Mapping[Source, Position], counts: Mapping[Source, Counts]
+) -> list[dict[str, Any]]:
+    return [
+        {
+            "topic": source.topic,
+            "partition": source.partition,
+            "from_offset": batch.expected[source].next_offset,
+            "to_offset": after[source].next_offset,
+            **asdict(counts[source]),
+        }
+        for source in sorted(after)
+    ]
