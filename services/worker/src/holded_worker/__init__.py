@@ -1,1 +1,1 @@
-""" """
+"""The Beam worker: bronze events become silver events or dead letters, each exactly once."""

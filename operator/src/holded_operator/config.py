@@ -1,0 +1,49 @@
+"""What the operator's own process reads from its environment."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+class OperatorConfig(BaseSettings):
+    """Environment of the operator; variables are HOLDED_OPERATOR_<FIELD>."""
+
+    model_config = SettingsConfigDict(env_prefix="HOLDED_OPERATOR_", frozen=True, extra="ignore")
+
+    image_collector: str = "holded-pipeline/collector:0.1.0"
+    """Image of the collectors it deploys."""
+    image_worker: str = "holded-pipeline/worker:0.1.0"
+    """Image of the workers it deploys."""
+    image_sink: str = "holded-pipeline/sink:0.1.0"
+    """Image of the sinks it deploys."""
+    image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
+    """Pull policy of these images."""
+    watch_namespaces: Annotated[tuple[str, ...], NoDecode] = ()
+    """Namespaces to serve, separated by commas; none means all (which needs cluster-wide RBAC)."""
+    resync_seconds: float = Field(default=30.0, ge=1)
+    """Every pipeline is reconciled at least this often, so that drift without an event is repaired in twice that."""
+    progress_seconds: float = Field(default=3.0, ge=0.1)
+    """First delay of a pass after one that has not converged; it doubles up to `resync_seconds`."""
+    finalize_seconds: float = Field(default=30.0, ge=0)
+    """Time that deletion tries for Kafka, registry and MySQL each before it leaves behind what it cannot delete."""
+    drain_seconds: float = Field(default=180.0, ge=0)
+    """Time that deletion waits for pods to stop by themselves before it goes on."""
+    reconcile_workers: int = Field(default=8, ge=1)
+    """Pipelines reconciled at the same time (threads)."""
+    migrations_dir: Path = Path("/app/sql")
+    """Folder of the database migrations in the image."""
+    probes_port: int = 8080
+    """Port of /health, /ready and /metrics."""
+    pod_name: str = "local"
+    """Identity of this process in Events (downward API)."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["json", "console"] = "json"
+
+    @field_validator("watch_namespaces", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(name.strip() for name in value.split(",") if name.strip())
+        return value

@@ -1,0 +1,245 @@
+"""What the operator asks of the outside: values and protocols, no client library.
+
+Every call is synchronous, bounded by a time-out, and raises only classes of `holded_operator.exceptions`.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Literal, Protocol
+
+type Body = dict[str, Any]
+"""A Kubernetes object as JSON."""
+
+
+@dataclass(frozen=True)
+class KafkaAccess:
+    """How to reach Kafka; PEM texts, not files, since the operator reads them from Secrets."""
+
+    bootstrap_servers: str
+    security_protocol: str = "PLAINTEXT"
+    sasl_mechanism: str | None = None
+    username: str | None = field(default=None, repr=False)
+    password: str | None = field(default=None, repr=False)
+    ca: str | None = field(default=None, repr=False)
+    certificate: str | None = field(default=None, repr=False)
+    key: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class RegistryAccess:
+    """How to reach the Confluent-compatible schema registry."""
+
+    url: str
+    username: str | None = field(default=None, repr=False)
+    password: str | None = field(default=None, repr=False)
+    ca: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class DatabaseAccess:
+    """How to reach MySQL."""
+
+    host: str
+    port: int
+    database: str
+    username: str = field(repr=False)
+    password: str = field(repr=False)
+    tls: Literal["Disabled", "Required", "VerifyCA", "VerifyIdentity"] = "Disabled"
+    ca: str | None = field(default=None, repr=False)
+
+    @property
+    def address(self) -> str:
+        """Host and port, as error messages name them."""
+        return f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True)
+class TopicState:
+    """A topic as the brokers describe it."""
+
+    name: str
+    topic_id: str
+    partitions: int
+    replication_factor: int
+    config: Mapping[str, str]
+    """Effective value of every setting."""
+    overrides: frozenset[str]
+    """Names of the settings set on the topic itself."""
+
+
+@dataclass(frozen=True)
+class RegisteredSchema:
+    """Where a schema stands in the registry."""
+
+    schema_id: int
+    version: int
+
+
+@dataclass(frozen=True)
+class LedgerTotals:
+    """The one row of the database's view `ledger`."""
+
+    processed: int
+    gold: int
+    dead_letters: int
+    duplicates: int
+
+
+class Change(StrEnum):
+    """What applying an object did."""
+
+    CREATED = "created"
+    UPDATED = "updated"
+    UNCHANGED = "unchanged"
+
+
+@dataclass(frozen=True)
+class Applied:
+    """An object after it was applied."""
+
+    change: Change
+    live: Body
+
+
+class KubernetesGateway(Protocol):
+    """The API server: pipelines, the objects they own, Secrets by name, Events."""
+
+    def get_pipeline(self, namespace: str, name: str) -> Body | None:
+        """Return the resource as it is now, None when it is gone."""
+        ...
+
+    def list_pipelines(self, namespaces: Sequence[str]) -> list[tuple[str, str]]:
+        """Return namespace and name of every resource in these namespaces (all, when none are given)."""
+        ...
+
+    def set_finalizers(self, pipeline: Body, finalizers: Sequence[str]) -> Body | None:
+        """Replace the finalizers of exactly this version of the resource; None when it went with them."""
+        ...
+
+    def write_status(self, pipeline: Body, status: Body) -> None:
+        """Replace the whole status, through the status subresource."""
+        ...
+
+    def read_secret(self, namespace: str, name: str) -> Mapping[str, bytes] | None:
+        """Return a Secret's values, None when it does not exist."""
+        ...
+
+    def list_children(self, pipeline: Body) -> list[Body]:
+        """Return every object that this resource owns, of every kind that the operator can render."""
+        ...
+
+    def get(self, template: Body) -> Body | None:
+        """Return the live object of the template's kind, namespace and name."""
+        ...
+
+    def list_pods(self, pipeline: Body, component: str) -> list[Body]:
+        """Return the pods of one component."""
+        ...
+
+    def apply(self, pipeline: Body, wanted: Body, live: Body | None) -> Applied:
+        """Bring one object to its rendered form by server-side apply; no write when it is there already."""
+        ...
+
+    def delete(self, live: Body, *, wait_for_dependents: bool = False) -> None:
+        """Delete exactly this object (by uid); with `wait_for_dependents` it stays until its pods are gone."""
+        ...
+
+    def emit(self, pipeline: Body, *, kind: Literal["Normal", "Warning"], reason: str, message: str) -> None:
+        """Write an Event about the resource; best effort, never raises for the outside's sake."""
+        ...
+
+
+class KafkaGateway(Protocol):
+    """Topics, offsets and consumer groups."""
+
+    def describe_topics(self, access: KafkaAccess, names: Collection[str]) -> dict[str, TopicState]:
+        """Return the topics that exist, by name."""
+        ...
+
+    def create_topic(
+        self,
+        access: KafkaAccess,
+        name: str,
+        *,
+        partitions: int,
+        replication_factor: int | None,
+        config: Mapping[str, str],
+    ) -> None:
+        """Create a topic; None as replication factor takes the brokers' default. Existing already is no error."""
+        ...
+
+    def add_partitions(self, access: KafkaAccess, name: str, total: int) -> None:
+        """Grow a topic to this many partitions."""
+        ...
+
+    def alter_config(self, access: KafkaAccess, name: str, values: Mapping[str, str]) -> None:
+        """Set these settings of a topic, all others stay."""
+        ...
+
+    def delete_topic(self, access: KafkaAccess, name: str) -> bool:
+        """Delete a topic; False when it did not exist."""
+        ...
+
+    def end_offsets(self, access: KafkaAccess, name: str, partitions: int) -> dict[int, int]:
+        """Return the end offset of every partition (read_uncommitted: the log's end)."""
+        ...
+
+    def committed_offsets(self, access: KafkaAccess, group: str, topic: str, partitions: int) -> dict[int, int]:
+        """Return the offsets a consumer group has committed; a partition without one is missing."""
+        ...
+
+
+class RegistryGateway(Protocol):
+    """Subjects of a Confluent-compatible schema registry."""
+
+    def find(self, access: RegistryAccess, subject: str, schema: str) -> RegisteredSchema | None:
+        """Return where exactly this schema stands in the subject, None when it does not."""
+        ...
+
+    def incompatibilities(self, access: RegistryAccess, subject: str, schema: str) -> list[str] | None:
+        """Return why the schema breaks the subject's rule against its latest version; None when it does not."""
+        ...
+
+    def register(self, access: RegistryAccess, subject: str, schema: str) -> RegisteredSchema:
+        """Add the schema as the subject's latest version."""
+        ...
+
+    def compatibility(self, access: RegistryAccess, subject: str) -> str | None:
+        """Return the subject's own compatibility level, None when it has none."""
+        ...
+
+    def set_compatibility(self, access: RegistryAccess, subject: str, level: str) -> None:
+        """Set the subject's own compatibility level."""
+        ...
+
+    def delete_subject(self, access: RegistryAccess, subject: str) -> bool:
+        """Delete a subject with its versions; False when it did not exist."""
+        ...
+
+
+class DatabaseGateway(Protocol):
+    """The gold database."""
+
+    def migrate(self, access: DatabaseAccess) -> tuple[str, ...]:
+        """Create the database where it is missing, apply pending migrations; returns the names of what it did."""
+        ...
+
+    def ledger(self, access: DatabaseAccess) -> LedgerTotals | None:
+        """Return the totals of the view `ledger`, None when the database has no such view yet."""
+        ...
+
+    def drop(self, access: DatabaseAccess) -> bool:
+        """Drop what the migrations made, and the database when nothing else is in it; False when it was gone."""
+        ...
+
+
+def object_id(body: Body) -> str:
+    """Return "Kind name", as messages name an object."""
+    return f"{body['kind']} {body['metadata']['name']}"
+
+
+def is_owned_by(body: Body, uid: str) -> bool:
+    """Tell whether the owner with this uid is among the object's owner references."""
+    references: Iterable[Body] = body["metadata"].get("ownerReferences") or ()
+    return any(reference.get("uid") == uid for reference in references)

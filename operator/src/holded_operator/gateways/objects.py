@@ -1,0 +1,73 @@
+"""Objects of the API server as JSON: where they are, what makes them up, whose they are. Pure."""
+
+import hashlib
+import json
+
+from holded_operator.constants import API_VERSION, FIELD_MANAGER, KIND, LABEL_INSTANCE, LABEL_MANAGED_BY, PLURAL
+from holded_operator.exceptions import ObjectConflictError, ObjectTerminatingError
+from holded_operator.gateways.interfaces import Body, is_owned_by, object_id
+
+RESOURCES: dict[str, tuple[str, str]] = {
+    "ConfigMap": ("v1", "configmaps"),
+    "Service": ("v1", "services"),
+    "Deployment": ("apps/v1", "deployments"),
+    "StatefulSet": ("apps/v1", "statefulsets"),
+    "HorizontalPodAutoscaler": ("autoscaling/v2", "horizontalpodautoscalers"),
+    "PodDisruptionBudget": ("policy/v1", "poddisruptionbudgets"),
+    "NetworkPolicy": ("networking.k8s.io/v1", "networkpolicies"),
+    "PodMonitor": ("monitoring.coreos.com/v1", "podmonitors"),
+}
+"""Every kind that a pipeline can own: API version and plural."""
+OPTIONAL_KINDS = frozenset({"PodMonitor"})
+"""Kinds of which a cluster may know nothing."""
+
+_SERVER_FIELDS = ("managedFields", "resourceVersion", "generation", "creationTimestamp", "uid", "selfLink")
+
+
+def fingerprint(live: Body) -> str:
+    """Return a digest of what makes up an object: all but its status and the server's own bookkeeping."""
+    metadata = {key: value for key, value in live["metadata"].items() if key not in _SERVER_FIELDS}
+    rest = {key: value for key, value in live.items() if key not in {"metadata", "status", "apiVersion", "kind"}}
+    return digest({"metadata": metadata, **rest})
+
+
+def digest(document: Body) -> str:
+    """Return a digest of JSON content."""
+    return hashlib.sha256(json.dumps(document, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def refuse_foreign(pipeline: Body, live: Body) -> None:
+    """Raise ObjectConflict- or ObjectTerminatingError for a live object that is not this pipeline's to change."""
+    metadata = live["metadata"]
+    if metadata.get("deletionTimestamp"):
+        raise ObjectTerminatingError(object_id(live))
+    if is_owned_by(live, pipeline["metadata"]["uid"]):
+        return
+    controllers = [owner for owner in metadata.get("ownerReferences") or () if owner.get("controller")]
+    if any(owner["kind"] == KIND and owner["name"] == pipeline["metadata"]["name"] for owner in controllers):
+        # Of a resource of the same name that was deleted: the garbage collector takes it away.
+        raise ObjectTerminatingError(object_id(live))
+    if controllers:
+        owner = controllers[0]
+        raise ObjectConflictError(object_id(live), f"is controlled by {owner['kind']} {owner['name']}")
+    labels = metadata.get("labels") or {}
+    if labels.get(LABEL_MANAGED_BY) != FIELD_MANAGER or labels.get(LABEL_INSTANCE) != pipeline["metadata"]["name"]:
+        raise ObjectConflictError(object_id(live), "was not made for this HoldedPipeline")
+
+
+def collection_path(version: str, plural: str, namespace: str) -> str:
+    """Return the path of all objects of a kind in a namespace."""
+    root = "/api" if "/" not in version else "/apis"
+    return f"{root}/{version}/namespaces/{namespace}/{plural}"
+
+
+def object_path(body: Body) -> str:
+    """Return the path of an owned object."""
+    version, plural = RESOURCES[body["kind"]]
+    return f"{collection_path(version, plural, body['metadata']['namespace'])}/{body['metadata']['name']}"
+
+
+def pipeline_path(namespace: str, name: str | None) -> str:
+    """Return the path of a HoldedPipeline, or without a name of all in a namespace."""
+    path = collection_path(API_VERSION, PLURAL, namespace)
+    return path if name is None else f"{path}/{name}"

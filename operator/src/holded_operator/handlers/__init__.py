@@ -1,0 +1,1 @@
+"""Where kopf meets the reconciler: watch events wake loops, loops run passes."""

@@ -1,0 +1,169 @@
+"""One loop for each resource: run a pass, wait for a reason to run another.
+
+Reasons are a watch event (`wake`), or time: the resync period when all is well, a growing delay while it is not. Two
+passes over the same resource never run at once, and an event during a pass leads to another pass after it. Passes are
+synchronous and run in a bounded pool of threads, so the event loop with its watches and probes stays responsive.
+"""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import structlog
+
+from holded_operator.config import OperatorConfig
+from holded_operator.exceptions import OperatorError
+from holded_operator.handlers.health import ERRORS, MISSED, PASS_SECONDS, PASSES, PIPELINES, WAITING_SECONDS, Liveness
+from holded_operator.reconciler import Outcome, Verdict
+
+SPACING_SECONDS = 1.0
+"""Pause between two passes over the same resource, however many events there are: a roll-out makes dozens."""
+BEAT_SECONDS = 5.0
+AUDIT_SECONDS = 60.0
+"""How often all resources are listed, so that one whose watch event got lost is found."""
+STOP_SECONDS = 20.0
+"""Time that running passes have to end when the operator stops; after it they are cut off, which they survive."""
+JITTER = 0.1
+
+_log = logging.getLogger("holded_operator.loops")
+
+type Key = tuple[str, str]
+"""Namespace and name."""
+
+
+@dataclass
+class _Loop:
+    task: asyncio.Task[None] | None = None
+    wanted: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class ReconcileLoops:
+    """The loops of all resources. To be used from the event loop's thread only."""
+
+    def __init__(
+        self,
+        reconcile: Callable[[str, str], Outcome],
+        config: OperatorConfig,
+        liveness: Liveness,
+        *,
+        spacing_seconds: float = SPACING_SECONDS,
+    ) -> None:
+        self._reconcile = reconcile
+        self._config = config
+        self._liveness = liveness
+        self._spacing = spacing_seconds
+        self._loops: dict[Key, _Loop] = {}
+        self._threads = ThreadPoolExecutor(config.reconcile_workers, thread_name_prefix="reconcile")
+        self._stopping = False
+
+    def wake(self, namespace: str, name: str) -> bool:
+        """Ask for a pass over a resource soon; True when it was not looked after before."""
+        if self._stopping:
+            return False
+        key = (namespace, name)
+        loop = self._loops.get(key)
+        if loop is not None:
+            loop.wanted.set()
+            return False
+        loop = self._loops[key] = _Loop()
+        loop.task = asyncio.get_running_loop().create_task(self._run(key, loop), name=f"reconcile {namespace}/{name}")
+        PIPELINES.set(len(self._loops))
+        return True
+
+    async def beat(self) -> None:
+        """Show for ever that the event loop turns."""
+        while True:
+            self._liveness.beat()
+            await asyncio.sleep(BEAT_SECONDS)
+
+    async def audit(self, list_pipelines: Callable[[Sequence[str]], list[Key]], listed: asyncio.Event) -> None:
+        """List all resources from time to time for ever, and wake those that no watch event has told of."""
+        first = True
+        while True:
+            try:
+                for key in await asyncio.to_thread(list_pipelines, self._config.watch_namespaces):
+                    if self.wake(*key) and not first:
+                        MISSED.inc()
+                        _log.warning("no watch event told of %s/%s", *key)
+                first = False
+                listed.set()
+            except OperatorError as error:
+                ERRORS.labels(error.system, error.reason).inc()
+                _log.warning("the resources could not be listed: %s", error)
+            await asyncio.sleep(AUDIT_SECONDS if listed.is_set() else BEAT_SECONDS)
+
+    async def stop(self) -> None:
+        """End all loops; passes that run now get some time to end."""
+        self._stopping = True
+        tasks = [loop.task for loop in self._loops.values() if loop.task is not None]
+        for loop in self._loops.values():
+            loop.wanted.set()
+        if tasks:
+            await asyncio.wait(tasks, timeout=STOP_SECONDS)
+        for task in tasks:
+            task.cancel()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _run(self, key: Key, loop: _Loop) -> None:
+        generation, failures = None, 0
+        try:
+            while not self._stopping:
+                loop.wanted.clear()
+                outcome = await self._turn(key)
+                if outcome.verdict is Verdict.GONE and not loop.wanted.is_set():
+                    return
+                unsettled = outcome.verdict in {Verdict.PROGRESSING, Verdict.FAILING}
+                failures = failures + 1 if unsettled and outcome.generation == generation else int(unsettled)
+                generation = outcome.generation
+                await self._pause(loop, self._delay(failures))
+        finally:
+            # No await between the last look at `wanted` and this: a wake either came before or makes a new loop.
+            self._loops.pop(key, None)
+            PIPELINES.set(len(self._loops))
+
+    async def _turn(self, key: Key) -> Outcome:
+        started = time.monotonic()
+        try:
+            outcome = await asyncio.get_running_loop().run_in_executor(self._threads, self._pass, key, started)
+        except OperatorError as error:
+            # Neither readable nor writable: the API server is away, or the resource has just changed.
+            _log.warning("%s/%s: %s", *key, error)
+            outcome = Outcome(Verdict.FAILING, errors=(error,))
+        except Exception:  # noqa: BLE001 -- one resource's bug must not end the loop; it is logged, counted and retried
+            _log.exception("%s/%s: a fault of the operator itself", *key)
+            outcome = Outcome(Verdict.FAILING)
+        PASSES.labels(outcome.verdict.value).inc()
+        for failed in outcome.errors:
+            ERRORS.labels(failed.system, failed.reason).inc()
+        return outcome
+
+    def _pass(self, key: Key, due: float) -> Outcome:
+        """Run in a thread of the pool."""
+        WAITING_SECONDS.observe(time.monotonic() - due)
+        token = object()
+        self._liveness.begin(token)
+        with structlog.contextvars.bound_contextvars(pipeline=f"{key[0]}/{key[1]}"), PASS_SECONDS.time():
+            try:
+                return self._reconcile(*key)
+            finally:
+                self._liveness.end(token)
+
+    def _delay(self, failures: int) -> float:
+        """Return the seconds until the next pass: the resync period, or less while something is unsettled."""
+        period = self._config.resync_seconds
+        if failures:
+            period = min(self._config.progress_seconds * 2 ** min(failures - 1, 16), period)
+        return period * (1 + JITTER * (2 * random.random() - 1))  # noqa: S311 -- spreads load, guards nothing
+
+    async def _pause(self, loop: _Loop, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await loop.wanted.wait()
+        except TimeoutError:
+            return
+        if not self._stopping:
+            await asyncio.sleep(self._spacing)

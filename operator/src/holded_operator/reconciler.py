@@ -1,0 +1,340 @@
+"""One pass over one HoldedPipeline, from what is there to what shall be.
+
+Level-triggered: a pass reads the resource as it is now and knows nothing of the event that started it, so events may be
+lost, doubled or late, and a pass that was killed anywhere is simply followed by another. Passes over the same resource
+must not run at the same time.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from pydantic import ValidationError
+
+from holded_operator.api.v1alpha1 import HoldedPipeline, Metadata, SubjectStatus, TopicStatus
+from holded_operator.constants import FINALIZER
+from holded_operator.context import Context
+from holded_operator.desired import Component, DesiredState, desired_replicas, referenced_secrets, render
+from holded_operator.exceptions import IncompatibleSchemaError, OperatorError
+from holded_operator.gateways.interfaces import (
+    Body,
+    DatabaseAccess,
+    KafkaAccess,
+    RegisteredSchema,
+    TopicState,
+)
+from holded_operator.status import (
+    DATABASE_READY,
+    SCHEMAS_READY,
+    TOPICS_READY,
+    Facts,
+    PartResult,
+    build_status,
+    invalid_status,
+)
+from holded_operator.steps import finalize, workloads
+from holded_operator.steps.credentials import Secrets, database_access, kafka_access, registry_access
+from holded_operator.steps.flow import Flow, observe_flow
+from holded_operator.steps.journal import Journal
+from holded_operator.steps.schemas import ensure_subjects
+from holded_operator.steps.topics import ensure_topics
+from holded_operator.validation import Problem, problems_of, validate
+
+
+class Verdict(StrEnum):
+    """What the next pass depends on."""
+
+    GONE = "gone"
+    """The resource does not exist: there is no next pass."""
+    INVALID = "invalid"
+    """The spec was refused: only an edit helps."""
+    CONVERGED = "converged"
+    """Everything is as it shall be."""
+    PROGRESSING = "progressing"
+    """Nothing failed, something is still on its way."""
+    FAILING = "failing"
+    """A step failed; it is tried again."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a pass ended."""
+
+    verdict: Verdict
+    generation: int | None = None
+    """Generation of the resource that was read."""
+    errors: tuple[OperatorError, ...] = ()
+    """What failed in it; each is in a condition, too."""
+
+
+@dataclass
+class _Pass:
+    """What the steps of one pass have found so far."""
+
+    body: Body
+    pipeline: HoldedPipeline
+    desired: DesiredState
+    secrets: Secrets
+    journal: Journal
+    kafka: KafkaAccess | None = None
+    database: DatabaseAccess | None = None
+    topics: dict[str, TopicState] = field(default_factory=dict)
+    subjects: dict[str, RegisteredSchema] = field(default_factory=dict)
+    worker_pods: int | None = None
+    """Worker pods there are, whatever their state."""
+    parts: list[PartResult] = field(default_factory=list)
+    errors: list[OperatorError] = field(default_factory=list)
+
+    def attempt(self, name: str, step: Callable[[], str]) -> None:
+        """Run a prerequisite; its message is the condition's, and its failure is a condition, not an exception."""
+        try:
+            self.parts.append(PartResult(name, ok=True, reason="UpToDate", message=step()))
+        except OperatorError as error:
+            self.errors.append(error)
+            self.parts.append(PartResult(name, ok=False, reason=error.reason, message=str(error)))
+
+    @property
+    def unmet(self) -> list[str]:
+        """Conditions that keep the workloads from being touched."""
+        found = {part.type for part in self.parts if part.ok}
+        return [name for name in (TOPICS_READY, SCHEMAS_READY, DATABASE_READY) if name not in found]
+
+
+class Reconciler:
+    """Reconciles resources one at a time each. Safe for different resources in different threads."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._deletions: dict[str, finalize.Deletion] = {}
+        self._scaled_at: dict[str, float] = {}
+
+    def reconcile(self, namespace: str, name: str) -> Outcome:
+        """Bring one pipeline closer to its spec.
+
+        Raises
+        ------
+        OperatorError
+            If the API server does not let us read the resource or write its status; all else is in the status.
+        """
+        body = self._context.kubernetes.get_pipeline(namespace, name)
+        if body is None:
+            return Outcome(Verdict.GONE)
+        if body["metadata"].get("deletionTimestamp") is not None:
+            return self._finalize(body)
+        try:
+            pipeline = HoldedPipeline.from_body(body)
+            problems = validate(pipeline)
+        except ValidationError as error:
+            problems = problems_of(error)
+        if problems:
+            return self._refuse(body, problems)
+        claimed = self._claim(body)
+        if claimed is None:
+            return Outcome(Verdict.GONE)
+        return self._converge(claimed, pipeline)
+
+    def _converge(self, body: Body, pipeline: HoldedPipeline) -> Outcome:
+        secrets = Secrets(self._context.kubernetes, pipeline.metadata.namespace)
+        work = _Pass(
+            body=body,
+            pipeline=pipeline,
+            desired=self._render(pipeline, secrets),
+            secrets=secrets,
+            journal=Journal(self._context.kubernetes, body),
+        )
+        work.attempt(TOPICS_READY, lambda: self._topics(work))
+        work.attempt(SCHEMAS_READY, lambda: self._schemas(work))
+        # A release whose schemas do not fit changes nothing at all: its migrations wait, too.
+        if not any(isinstance(error, IncompatibleSchemaError) for error in work.errors):
+            work.attempt(DATABASE_READY, lambda: self._database(work))
+        flow = self._flow(work)
+        children = workloads.Children(tuple(self._context.kubernetes.list_children(body)))
+        self._autoscale(work, children, flow)
+        self._workloads(work, children)
+        return self._report(work, flow)
+
+    # -- before the steps ---------------------------------------------------------------------------------------------
+
+    def _refuse(self, body: Body, problems: list[Problem]) -> Outcome:
+        """Say what is wrong with the spec and touch nothing."""
+        metadata = Metadata.model_validate(body["metadata"])
+        status = invalid_status(metadata, body.get("status") or {}, problems, now=self._context.now())
+        self._write_status(body, status, Journal(self._context.kubernetes, body))
+        return Outcome(Verdict.INVALID, metadata.generation)
+
+    def _claim(self, body: Body) -> Body | None:
+        """Put our finalizer on before anything is made outside Kubernetes."""
+        finalizers = body["metadata"].get("finalizers") or []
+        if FINALIZER in finalizers:
+            return body
+        return self._context.kubernetes.set_finalizers(body, [*finalizers, FINALIZER])
+
+    def _render(
+        self, pipeline: HoldedPipeline, secrets: Secrets, *, worker_replicas: int | None = None
+    ) -> DesiredState:
+        return render(
+            pipeline,
+            images=self._context.images,
+            secret_checksums=secrets.checksums(referenced_secrets(pipeline)),
+            worker_replicas=worker_replicas,
+        )
+
+    # -- the steps ----------------------------------------------------------------------------------------------------
+
+    def _topics(self, work: _Pass) -> str:
+        work.kafka = kafka_access(work.pipeline, work.secrets)
+        work.topics = ensure_topics(self._context.kafka, work.kafka, work.desired.topics, work.journal)
+        return f"{len(work.desired.topics)} topics are up to date"
+
+    def _schemas(self, work: _Pass) -> str:
+        access = registry_access(work.pipeline, work.secrets)
+        work.subjects = ensure_subjects(self._context.registry, access, work.desired.subjects, work.journal)
+        return f"{len(work.desired.subjects)} subjects are up to date"
+
+    def _database(self, work: _Pass) -> str:
+        access = database_access(work.pipeline, work.secrets)
+        applied = self._context.database.migrate(access)
+        if applied:
+            work.journal.changed("MigrationsApplied", f"Applied to database {access.database}: {', '.join(applied)}")
+        work.database = access
+        return f"database {access.database} is migrated"
+
+    def _flow(self, work: _Pass) -> Flow:
+        return observe_flow(
+            work.pipeline,
+            work.topics,
+            kafka=self._context.kafka,
+            kafka_access=work.kafka,
+            database=self._context.database,
+            database_access=work.database,
+        )
+
+    def _autoscale(self, work: _Pass, children: workloads.Children, flow: Flow) -> None:
+        """Render anew with as many workers as the lag asks for."""
+        autoscaling = work.pipeline.spec.worker.autoscaling
+        if autoscaling is None or work.pipeline.spec.suspend:
+            return
+        uid, clock = str(work.pipeline.metadata.uid), self._context.clock
+        current = children.replicas(Component.WORKER)
+        replicas = desired_replicas(
+            autoscaling,
+            current=autoscaling.min_replicas if current is None else current,
+            lag=flow.lag,
+            partitions=work.pipeline.spec.topics.raw.partitions,
+            seconds_since_change=clock() - self._scaled_at.setdefault(uid, clock()),
+        )
+        if replicas != current:
+            self._scaled_at[uid] = clock()
+        work.desired = self._render(work.pipeline, work.secrets, worker_replicas=replicas)
+
+    def _workloads(self, work: _Pass, children: workloads.Children) -> None:
+        """Apply the owned objects if all before them is well; report the pods' real state in either case."""
+        kubernetes, unmet = self._context.kubernetes, work.unmet
+        rollout = workloads.Rollout(workloads={}, failures={})
+        if not unmet:
+            rollout = workloads.apply_components(
+                kubernetes,
+                work.body,
+                pipeline=work.pipeline,
+                desired=work.desired,
+                children=children,
+                secrets=work.secrets,
+                journal=work.journal,
+            )
+            work.errors.extend(rollout.failures.values())
+        live = {component: rollout.workloads.get(component) or children.workload(component) for component in Component}
+        worker = live[Component.WORKER]
+        work.worker_pods = 0 if worker is None else int((worker.get("status") or {}).get("replicas") or 0)
+        work.parts += [
+            workloads.result(
+                kubernetes,
+                work.body,
+                component,
+                workload,
+                suspended=work.pipeline.spec.suspend,
+                waiting_for=unmet,
+                failure=rollout.failures.get(component),
+            )
+            for component, workload in live.items()
+        ]
+
+    # -- after the steps ----------------------------------------------------------------------------------------------
+
+    def _report(self, work: _Pass, flow: Flow) -> Outcome:
+        previous = work.body.get("status") or {}
+        status = build_status(
+            work.pipeline, previous, work.parts, now=self._context.now(), facts=self._facts(work, flow)
+        )
+        self._write_status(work.body, status, work.journal)
+        if work.errors:
+            verdict = Verdict.FAILING
+        elif all(part.ok or part.reason == "Suspended" for part in work.parts) and not work.journal.changes:
+            verdict = Verdict.CONVERGED
+        else:
+            verdict = Verdict.PROGRESSING
+        return Outcome(verdict, work.pipeline.metadata.generation, tuple(work.errors))
+
+    def _facts(self, work: _Pass, flow: Flow) -> Facts:
+        topics = [
+            TopicStatus(name=state.name, partitions=state.partitions, replication_factor=state.replication_factor)
+            for state in (work.topics.get(spec.name) for spec in work.desired.topics)
+            if state is not None
+        ]
+        subjects = [
+            SubjectStatus(name=name, id=schema.schema_id, version=schema.version)
+            for name, schema in work.subjects.items()
+        ]
+        return Facts(
+            topics=topics or None,
+            subjects=subjects or None,
+            collector_url=work.desired.collector_url,
+            pipeline_version=work.desired.pipeline_version,
+            lag=flow.lag,
+            ledger=flow.ledger,
+            worker_replicas=work.worker_pods,
+            worker_selector=work.desired.worker_selector,
+        )
+
+    def _write_status(self, body: Body, status: dict[str, Any], journal: Journal) -> None:
+        """Write the status once, if it is another one; conditions are told only when they stand in it."""
+        previous = body.get("status") or {}
+        if status != previous:
+            self._context.kubernetes.write_status(body, status)
+            journal.transitions(previous, status)
+
+    # -- deletion -----------------------------------------------------------------------------------------------------
+
+    def _finalize(self, body: Body) -> Outcome:
+        """Bring a deletion one step further; the finalizer goes last."""
+        metadata = body["metadata"]
+        if FINALIZER not in (metadata.get("finalizers") or ()):
+            return Outcome(Verdict.PROGRESSING, metadata.get("generation"))
+        journal = Journal(self._context.kubernetes, body)
+        deletion = self._deletions.setdefault(metadata["uid"], finalize.Deletion(self._context.clock()))
+        if not finalize.stop_workloads(self._context, body, deletion, journal):
+            self._say_deleting(body, journal)
+            return Outcome(Verdict.PROGRESSING, metadata.get("generation"))
+        try:
+            pipeline = HoldedPipeline.from_body(body)
+        except ValidationError as error:
+            reasons = "; ".join(str(problem) for problem in problems_of(error))
+            journal.warn(
+                "LeftBehind", f"Topics, subjects and database are left behind, the spec is unreadable: {reasons}"
+            )
+        else:
+            plan = self._render(pipeline, Secrets(self._context.kubernetes, pipeline.metadata.namespace)).deletion
+            if not finalize.remove_outside(self._context, pipeline, plan, deletion, journal):
+                return Outcome(Verdict.FAILING, metadata.get("generation"))
+        finalize.release(self._context, body)
+        del self._deletions[metadata["uid"]]
+        self._scaled_at.pop(metadata["uid"], None)
+        return Outcome(Verdict.PROGRESSING, metadata.get("generation"))
+
+    def _say_deleting(self, body: Body, journal: Journal) -> None:
+        try:
+            pipeline = HoldedPipeline.from_body(body)
+        except ValidationError:
+            return
+        previous = body.get("status") or {}
+        self._write_status(body, build_status(pipeline, previous, [], now=self._context.now()), journal)

@@ -1,0 +1,77 @@
+"""Lag and ledger: how far the events are. Best effort: what cannot be read is absent, and Ready does not mind."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from holded_contracts.topics import worker_group
+from holded_operator.api.v1alpha1 import HoldedPipeline
+from holded_operator.exceptions import OperatorError
+from holded_operator.gateways.interfaces import (
+    DatabaseAccess,
+    DatabaseGateway,
+    KafkaAccess,
+    KafkaGateway,
+    LedgerTotals,
+    TopicState,
+)
+from holded_operator.status import Ledger
+
+_log = logging.getLogger("holded_operator.flow")
+
+
+@dataclass(frozen=True)
+class Flow:
+    """Numbers of one moment; None where they could not be read."""
+
+    accepted: int | None = None
+    """Events in raw since the topic was made."""
+    lag: int | None = None
+    """Events in raw that the worker's group has not committed."""
+    ledger: Ledger | None = None
+
+
+def observe_flow(
+    pipeline: HoldedPipeline,
+    topics: Mapping[str, TopicState],
+    *,
+    kafka: KafkaGateway,
+    kafka_access: KafkaAccess | None,
+    database: DatabaseGateway,
+    database_access: DatabaseAccess | None,
+) -> Flow:
+    """Return the numbers, of whichever systems could be reached in this pass.
+
+    What is downstream is read first: everything it has counted was accepted before, so no difference is negative.
+    """
+    totals = _totals(database, database_access)
+    if kafka_access is None or pipeline.spec.topics.raw.name not in topics:
+        return Flow()
+    raw = topics[pipeline.spec.topics.raw.name]
+    group = worker_group(pipeline.metadata.namespace, pipeline.metadata.name)
+    try:
+        committed = kafka.committed_offsets(kafka_access, group, raw.name, raw.partitions)
+        ends = kafka.end_offsets(kafka_access, raw.name, raw.partitions)
+    except OperatorError as error:
+        _log.info("the lag could not be read: %s", error)
+        return Flow()
+    accepted = sum(ends.values())
+    return Flow(
+        accepted=accepted,
+        lag=sum(max(0, end - committed.get(partition, 0)) for partition, end in ends.items()),
+        ledger=None if totals is None else _ledger(accepted, totals),
+    )
+
+
+def _totals(database: DatabaseGateway, access: DatabaseAccess | None) -> LedgerTotals | None:
+    if access is None:
+        return None
+    try:
+        return database.ledger(access)
+    except OperatorError as error:
+        _log.info("the ledger could not be read: %s", error)
+        return None
+
+
+def _ledger(accepted: int, totals: LedgerTotals) -> Ledger:
+    return Ledger(accepted=accepted, gold=totals.gold, dead_letters=totals.dead_letters, duplicates=totals.duplicates)

@@ -1,0 +1,86 @@
+"""Topics: create, grow, configure. Never shrink, never touch what is `managed: false`."""
+
+from collections.abc import Mapping, Sequence
+
+from pydantic.alias_generators import to_camel
+
+from holded_contracts.topics import Artefact
+from holded_operator.desired import TopicSpec
+from holded_operator.exceptions import SilverNarrowerError, TopicMissingError, TopicShrinkError, TopicTooSmallError
+from holded_operator.gateways.interfaces import KafkaAccess, KafkaGateway, TopicState
+from holded_operator.steps.journal import Journal
+
+
+def ensure_topics(
+    kafka: KafkaGateway, access: KafkaAccess, wanted: Sequence[TopicSpec], journal: Journal
+) -> dict[str, TopicState]:
+    """Bring the topics to their specs and return them as they are then, by name.
+
+    Nothing is changed if any of them cannot be brought there. Raises the errors of `check`, and Kafka's own.
+    """
+    names = [spec.name for spec in wanted]
+    live = kafka.describe_topics(access, names)
+    check(wanted, live)
+    before = journal.changes
+    # Backwards along the data's way: silver must have at least raw's partitions at every moment.
+    for spec in reversed(wanted):
+        if spec.managed:
+            _ensure(kafka, access, spec, live.get(spec.name), journal)
+    return live if journal.changes == before else kafka.describe_topics(access, names)
+
+
+def check(wanted: Sequence[TopicSpec], live: Mapping[str, TopicState]) -> None:
+    """Raise TopicMissing-, TopicTooSmall-, TopicShrink- or SilverNarrowerError for what cannot be brought about."""
+    for spec in wanted:
+        field, state = f"spec.topics.{to_camel(spec.artefact.value)}", live.get(spec.name)
+        if state is None:
+            if not spec.managed:
+                raise TopicMissingError(field, spec.name)
+        elif spec.managed and state.partitions > spec.partitions:
+            raise TopicShrinkError(field, spec.name, live=state.partitions, wanted=spec.partitions)
+        elif not spec.managed and state.partitions < spec.partitions:
+            raise TopicTooSmallError(field, spec.name, live=state.partitions, wanted=spec.partitions)
+    widths = {spec.artefact: _width(spec, live.get(spec.name)) for spec in wanted}
+    if widths[Artefact.SILVER] < widths[Artefact.RAW]:
+        raise SilverNarrowerError(silver=widths[Artefact.SILVER], raw=widths[Artefact.RAW])
+
+
+def config_changes(spec: TopicSpec, state: TopicState) -> dict[str, str]:
+    """Return the settings of the spec that the topic has otherwise."""
+    return {key: value for key, value in spec.config.items() if _canonical(state.config.get(key)) != _canonical(value)}
+
+
+def _ensure(
+    kafka: KafkaGateway, access: KafkaAccess, spec: TopicSpec, state: TopicState | None, journal: Journal
+) -> None:
+    if state is None:
+        kafka.create_topic(
+            access,
+            spec.name,
+            partitions=spec.partitions,
+            replication_factor=spec.replication_factor,
+            config=spec.config,
+        )
+        journal.changed("TopicCreated", f"Created topic {spec.name} with {spec.partitions} partitions")
+        return
+    if state.partitions < spec.partitions:
+        kafka.add_partitions(access, spec.name, spec.partitions)
+        journal.changed(
+            "TopicPartitionsIncreased",
+            f"Grew topic {spec.name} from {state.partitions} to {spec.partitions} partitions",
+        )
+    changes = config_changes(spec, state)
+    if changes:
+        kafka.alter_config(access, spec.name, changes)
+        settings = ", ".join(f"{key}={value}" for key, value in changes.items())
+        journal.changed("TopicConfigUpdated", f"Set {settings} of topic {spec.name}")
+
+
+def _width(spec: TopicSpec, state: TopicState | None) -> int:
+    live = 0 if state is None else state.partitions
+    return max(live, spec.partitions) if spec.managed else live
+
+
+def _canonical(value: str | None) -> str | None:
+    """Return a value as the broker gives it back: lists without blanks."""
+    return None if value is None else ",".join(part.strip() for part in value.split(","))

@@ -1,0 +1,241 @@
+"""The main loop: micro-batches from Kafka through the pipeline and back, each in one Kafka transaction."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import structlog
+from confluent_kafka.admin import AdminClient
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_when_event_set, wait_exponential_jitter
+from tenacity.nap import sleep_using_event
+
+from holded_contracts.io.probes import Heartbeat
+from holded_contracts.io.registry import RegistryReader
+from holded_contracts.settings import WorkerSettings
+from holded_worker.dedup import DedupIndex
+from holded_worker.domain.records import RawRecord
+from holded_worker.embedded import BatchResult, EmbeddedRunner
+from holded_worker.io.codec import Encoders, WriterSchemas
+from holded_worker.io.consumer import RawConsumer
+from holded_worker.io.errors import FatalError, TransientError
+from holded_worker.io.producer import TransactionalProducer
+from holded_worker.io.readback import SilverReadback, microseconds_ago
+from holded_worker.io.topology import Topology, read_topology
+from holded_worker.metrics import Metrics
+from holded_worker.outputs import OutputBuilder
+from holded_worker.pipeline import now_micros
+
+_REBUILD_SLICE_SECONDS = 0.5
+_HOUSEKEEPING_SECONDS = 5.0
+
+log = structlog.get_logger()
+
+type Batch = dict[int, list[RawRecord]]
+
+
+class Driver:
+    """One worker: a member of the consumer group with its producer, its indexes and its pipeline."""
+
+    def __init__(
+        self,
+        settings: WorkerSettings,
+        *,
+        runner: EmbeddedRunner,
+        registry: RegistryReader,
+        admin: AdminClient,
+        metrics: Metrics,
+        heartbeat: Heartbeat,
+        stop: threading.Event,
+    ) -> None:
+        self._settings = settings
+        self._runner = runner
+        self._registry = registry
+        self._admin = admin
+        self._metrics = metrics
+        self._heartbeat = heartbeat
+        self._stop = stop
+        self._consumer = RawConsumer(settings, on_assigned=self._on_assigned, on_revoked=self._on_revoked)
+        self._producer = TransactionalProducer(settings, waiting=self._waiting)
+        self._schemas = WriterSchemas(registry, settings.topics)
+        self._readback = SilverReadback(settings, admin)
+        self._outputs: OutputBuilder | None = None
+        self._topology: Topology | None = None
+        self._indexes: dict[int, DedupIndex] = {}
+        self._rebuilds: dict[int, Iterator[None]] = {}
+        self._fault: str | None = "starting"
+        self._next_housekeeping = 0.0
+
+    def not_ready(self) -> str | None:
+        """Return why this worker is not ready, None when it is; called by the probes' thread."""
+        if self._fault is not None:
+            return self._fault
+        if not self._consumer.joined:
+            return "has not joined the consumer group yet"
+        if not self._consumer.connected:
+            return f"no connection to Kafka at {self._settings.kafka.bootstrap_servers}"
+        return None
+
+    def run(self) -> None:
+        """Work until `stop` is set; the batch in hand is finished.
+
+        Raises
+        ------
+        FatalError
+            If this process can't go on.
+        """
+        try:
+            self._start()
+            while not self._stop.is_set():
+                self._persistently(self._turn)
+        except TransientError as error:
+            if not self._stop.is_set():
+                raise
+            log.info("stopped while waiting", cause=str(error))
+        except FatalError:
+            self._metrics.fault("fatal")
+            raise
+        finally:
+            self._consumer.close()
+
+    def _start(self) -> None:
+        encoders = self._persistently(lambda: Encoders(self._registry, self._settings.topics))
+        self._outputs = OutputBuilder(self._settings, encoders)
+        self._persistently(self._current_topology)
+        self._persistently(self._producer.init)
+        self._consumer.subscribe()
+        log.info("started", topic=self._settings.topics.raw)
+
+    def _persistently[T](self, work: Callable[[], T]) -> T:
+        """Do a piece of work; transient faults are retried with growing pauses until it succeeds or we are stopped."""
+        self._heartbeat.beat()
+        retrying = Retrying(
+            retry=retry_if_exception_type(TransientError),
+            wait=wait_exponential_jitter(multiplier=0.2, max=10.0),
+            stop=stop_when_event_set(self._stop),
+            sleep=sleep_using_event(self._stop),
+            before_sleep=self._before_retry,
+            reraise=True,
+        )
+        result = retrying(work)
+        self._fault = None
+        return result
+
+    def _before_retry(self, state: RetryCallState) -> None:
+        self._heartbeat.beat()
+        cause = state.outcome.exception() if state.outcome is not None else None
+        self._fault = str(cause)
+        self._metrics.fault("transient")
+        log.warning("will try again", cause=str(cause), attempt=state.attempt_number)
+
+    def _waiting(self) -> None:
+        """Kafka has not answered for some seconds: alive, but not ready."""
+        self._heartbeat.beat()
+        self._fault = "waiting for Kafka to answer"
+
+    def _turn(self) -> None:
+        self._heartbeat.beat()
+        self._rebuild_some()
+        with self._metrics.timed("poll"):
+            batch = self._consumer.poll_batch(
+                self._settings.batch.max_events, self._settings.batch.max_wait_ms, idle_wait=not self._rebuilds
+            )
+        if batch:
+            self._process(batch)
+        self._keep_house()
+
+    def _process(self, batch: Batch) -> None:
+        """Take a batch through pipeline and transaction; if that fails it is read again later."""
+        try:
+            result = self._run_pipeline(batch)
+            self._commit(batch, result)
+        except Exception:
+            self._topology = None  # perhaps that is what has changed
+            self._consumer.rewind(batch)
+            raise
+        # From here on nothing may fail in a way that rewinds: the batch is committed.
+        for partition, silver in result.silver.items():
+            index = self._indexes.get(partition)
+            if index is not None:
+                for event in silver:
+                    index.add(event["event_id"], event["processed_at"])
+        self._metrics.committed(batch, result)
+
+    def _run_pipeline(self, batch: Batch) -> BatchResult:
+        schemas = self._schemas.lookup(record for records in batch.values() for record in records)
+        with self._metrics.timed("pipeline"):
+            result = self._runner.run(batch, self._indexes, schemas)
+        for partition, records in batch.items():
+            if result.count(partition) != len(records):
+                raise FatalError(f"{len(records)} records of partition {partition} became {result.count(partition)}")
+        return result
+
+    def _commit(self, batch: Batch, result: BatchResult) -> None:
+        if self._outputs is None:
+            raise FatalError("not started")
+        topology = self._current_topology()
+        now = now_micros()
+        self._producer.begin()
+        try:
+            with self._metrics.timed("produce"):
+                self._producer.send(self._outputs.build(batch, result, topology, now))
+            with self._metrics.timed("commit"):
+                self._producer.commit(self._consumer.offsets_after(batch), self._consumer.group_metadata())
+        except FatalError:
+            raise
+        except Exception:
+            self._producer.abort()
+            raise
+
+    def _current_topology(self) -> Topology:
+        if self._topology is None:
+            self._topology = read_topology(self._admin, self._settings.topics)
+        return self._topology
+
+    def _on_assigned(self, partitions: list[int]) -> None:
+        for partition in partitions:
+            self._rebuilds[partition] = self._rebuild(partition)
+
+    def _on_revoked(self, partitions: list[int]) -> None:
+        for partition in partitions:
+            self._indexes.pop(partition, None)
+            self._rebuilds.pop(partition, None)
+
+    def _rebuild_some(self) -> None:
+        """Go on with reading back silver, for a while only: other partitions and the group don't wait for it."""
+        deadline = time.monotonic() + _REBUILD_SLICE_SECONDS
+        while self._rebuilds and time.monotonic() < deadline:
+            partition, rebuild = next(iter(self._rebuilds.items()))
+            try:
+                next(rebuild)
+            except StopIteration:
+                del self._rebuilds[partition]
+                self._consumer.resume(partition)
+            except TransientError:
+                self._rebuilds[partition] = self._rebuild(partition)  # a generator that raised is finished
+                raise
+
+    def _rebuild(self, partition: int) -> Iterator[None]:
+        """Build a partition's index from silver; yields between pieces. The partition is paused until it is done."""
+        self._consumer.settle(partition)
+        # A changed assignment is often the first sign of a changed number of partitions.
+        self._topology = None
+        self._current_topology()
+        window = self._settings.dedup_window_seconds
+        if window == 0:
+            return
+        index = DedupIndex(window * 1_000_000)
+        for piece in self._readback.read(partition, microseconds_ago(window)):
+            for event_id, processed_at in piece:
+                index.add(event_id, processed_at)
+            yield
+        self._indexes[partition] = index
+        log.info("deduplication index read", partition=partition, ids=len(index))
+
+    def _keep_house(self) -> None:
+        if time.monotonic() < self._next_housekeeping:
+            return
+        self._next_housekeeping = time.monotonic() + _HOUSEKEEPING_SECONDS
+        for index in self._indexes.values():
+            index.evict(now_micros())
+        sizes = {partition: len(index) for partition, index in self._indexes.items()}
+        self._metrics.partitions(self._consumer.lag(), sizes, len(self._rebuilds))

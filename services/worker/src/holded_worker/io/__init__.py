@@ -1,0 +1,1 @@
+"""The worker's edges: Kafka and the schema registry."""

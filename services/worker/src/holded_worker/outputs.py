@@ -1,0 +1,68 @@
+"""From what became of a batch to the records of its transaction."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from holded_contracts.settings import WorkerSettings
+from holded_contracts.topics import Artefact
+from holded_worker.domain.analytics import increments
+from holded_worker.domain.records import RawRecord
+from holded_worker.embedded import BatchResult
+from holded_worker.io.codec import Encoders
+from holded_worker.io.producer import OutputRecord
+from holded_worker.io.topology import Topology
+
+
+class OutputBuilder:
+    """Encodes results and gives each its place: silver keeps the raw partition, others take it modulo their count."""
+
+    def __init__(self, settings: WorkerSettings, encoders: Encoders) -> None:
+        self._topics = settings.topics
+        self._worker = settings.pod_name
+        self._version = settings.pipeline.version
+        self._encoders = encoders
+
+    def build(
+        self, batch: Mapping[int, list[RawRecord]], result: BatchResult, topology: Topology, now: int
+    ) -> Iterator[OutputRecord]:
+        """Yield every record of the batch's transaction; `now` in microseconds."""
+        for partition, records in batch.items():
+            silver, dead = result.silver.get(partition, []), result.dead.get(partition, [])
+            for event in silver:
+                yield self._record(Artefact.SILVER, partition, event["event_id"], event, event["processed_at"])
+            dead_letter_partition = topology.target(Artefact.DEAD_LETTER, partition)
+            for letter in dead:
+                yield self._record(
+                    Artefact.DEAD_LETTER, dead_letter_partition, letter["event_id"], letter, letter["failed_at"]
+                )
+            analytics_partition = topology.target(Artefact.ANALYTICS, partition)
+            for increment in increments(silver, now):
+                key = (increment["account_id"] or "").encode()
+                yield self._record(Artefact.ANALYTICS, analytics_partition, key, increment, now)
+            entry = self._ledger_entry(partition, records, result, topology, now)
+            key = f"{topology.raw_topic_id}:{partition}".encode()
+            yield self._record(Artefact.LEDGER, topology.target(Artefact.LEDGER, partition), key, entry, now)
+
+    def _record(
+        self, artefact: Artefact, partition: int, key: bytes | None, fields: dict[str, Any], at: int
+    ) -> OutputRecord:
+        value = self._encoders.encode(artefact, fields)
+        return OutputRecord(getattr(self._topics, artefact), partition, key, value, at // 1000)
+
+    def _ledger_entry(
+        self, partition: int, records: list[RawRecord], result: BatchResult, topology: Topology, now: int
+    ) -> dict[str, Any]:
+        return {
+            "topic": self._topics.raw,
+            "topic_id": topology.raw_topic_id,
+            "partition": partition,
+            "first_offset": records[0].offset,
+            "last_offset": records[-1].offset,
+            "records": len(records),
+            "silver": len(result.silver.get(partition, ())),
+            "dead_letters": len(result.dead.get(partition, ())),
+            "duplicates": len(result.duplicates.get(partition, ())),
+            "committed_at": now,
+            "worker": self._worker,
+            "pipeline_version": self._version,
+        }

@@ -1,0 +1,218 @@
+"""Driving a real worker process against real Kafka."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+from confluent_kafka import Consumer, Message, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
+
+from holded_contracts import wire
+from holded_contracts.identity import DEFAULT_ID_HEADERS, derive_event_id
+from holded_contracts.io.registry import RegistryReader
+from holded_contracts.settings import WorkerSettings
+from holded_contracts.settings.render import render_env
+from holded_contracts.topics import Artefact, worker_group
+from tests.support.containers import free_port
+from tests.support.waiting import wait_until
+
+TYPE = r"Holded\Wallet\Domain\Transaction\Events\WalletTransactionCreatedEvent"
+RECEIVED_AT = 1_790_000_000_000_000
+PARTITIONS = 3
+
+
+def event(number: int) -> bytes:
+    """Return the JSON of a valid event."""
+    body = {
+        "data": {"id": f"t{number}", "amount": number, "currency": "EUR"},
+        "headers": {"type": TYPE, "X-Message-Stamp-ContextStamp": {"accountId": f"a{number % 3}", "userId": "u"}},
+    }
+    return json.dumps(body).encode()
+
+
+class RawTopic:
+    """Writes raw records as the collector does."""
+
+    def __init__(self, settings: WorkerSettings) -> None:
+        self._topic = settings.topics.raw
+        registry = RegistryReader(settings.schema_registry)
+        self.header = wire.frame(registry.schema_id(self._topic, Artefact.RAW))
+        registry.close()
+        self._producer = Producer({**settings.kafka.client_config(), "enable.idempotence": True, "linger.ms": 5})
+
+    def send(self, payloads: list[bytes]) -> None:
+        """Send events, keyed by their identity; returns when Kafka has them."""
+        for payload in payloads:
+            event_id = identity(payload)
+            fields = {
+                "event_id": event_id,
+                "received_at": RECEIVED_AT,
+                "type": TYPE,
+                "source": None,
+                "payload": payload,
+            }
+            value = wire.encode(self.header, wire.parsed_schema(Artefact.RAW), fields)
+            self._producer.produce(self._topic, value, event_id)
+            self._producer.poll(0)
+        assert self._producer.flush(30) == 0
+
+    def send_value(self, value: bytes | None, partition: int = 0) -> None:
+        """Send a record value as it is."""
+        self._producer.produce(self._topic, value, b"poison", partition=partition)
+        assert self._producer.flush(30) == 0
+
+
+def identity(payload: bytes) -> bytes:
+    """Return the id the collector would give; what is no JSON has one of its own bytes here."""
+    try:
+        return derive_event_id(payload, TYPE, {}, DEFAULT_ID_HEADERS)
+    except ValueError:
+        return payload[:16].ljust(16, b"\0")
+
+
+@dataclass
+class Worker:
+    """One worker process."""
+
+    settings: WorkerSettings
+    process: subprocess.Popen[bytes]
+    log_path: str
+
+    def ready(self) -> bool:
+        return httpx.get(f"http://127.0.0.1:{self.settings.probes_port}/ready", timeout=2).status_code == 200
+
+    def metric(self, name: str) -> float:
+        text = httpx.get(f"http://127.0.0.1:{self.settings.probes_port}/metrics", timeout=2).text
+        return sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if line.startswith(name))
+
+    def kill(self) -> None:
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait(10)
+
+    def stop(self) -> int:
+        """End it as Kubernetes does; returns the exit code."""
+        self.process.terminate()
+        return self.process.wait(40)
+
+    def log(self) -> str:
+        with open(self.log_path, encoding="utf-8") as file:  # noqa: PTH123 -- a test's log
+            return file.read()
+
+
+@dataclass
+class Workers:
+    """Starts workers and sees that none outlives its test."""
+
+    settings: WorkerSettings
+    folder: str
+    started: list[Worker] = field(default_factory=list)
+
+    def start(self, pod: str = "worker-0", **changes: Any) -> Worker:
+        settings = self.settings.model_copy(update={"pod_name": pod, "probes_port": free_port(), **changes})
+        environment = {**os.environ, **render_env(settings), "HOLDED_POD_NAME": pod}
+        path = f"{self.folder}/{pod}-{len(self.started)}.log"
+        with open(path, "wb") as log:  # noqa: PTH123 -- a test's log
+            process = subprocess.Popen(
+                [sys.executable, "-m", "holded_worker.main"], env=environment, stdout=log, stderr=subprocess.STDOUT
+            )
+        worker = Worker(settings, process, path)
+        self.started.append(worker)
+        return worker
+
+    def start_ready(self, pod: str = "worker-0", **changes: Any) -> Worker:
+        worker = self.start(pod, **changes)
+        wait_until(worker.ready, timeout=60, what="worker is ready")
+        return worker
+
+    def kill_all(self) -> None:
+        for worker in self.started:
+            with suppress(ProcessLookupError):
+                worker.kill()
+
+
+@dataclass
+class Topics:
+    """The state of all topics, as a read_committed consumer sees it."""
+
+    settings: WorkerSettings
+    admin: AdminClient
+
+    def end_offsets(self, artefact: Artefact) -> dict[int, int]:
+        topic = getattr(self.settings.topics, artefact)
+        wanted = {TopicPartition(topic, partition): OffsetSpec.latest() for partition in range(PARTITIONS)}
+        return {key.partition: found.result(10).offset for key, found in self.admin.list_offsets(wanted).items()}
+
+    def committed(self) -> dict[int, int]:
+        with consumer(self.settings) as reader:
+            positions = reader.committed(
+                [TopicPartition(self.settings.topics.raw, partition) for partition in range(PARTITIONS)], 10
+            )
+        return {position.partition: max(0, position.offset) for position in positions}
+
+    def drained(self) -> bool:
+        """Tell whether every raw record has been committed by the workers."""
+        ends, committed = self.end_offsets(Artefact.RAW), self.committed()
+        assert committed == ends, f"committed {committed} of {ends}"
+        return True
+
+    def read(self, artefact: Artefact) -> list[tuple[Message, dict[str, Any]]]:
+        """Return every committed record with its decoded value."""
+        topic = getattr(self.settings.topics, artefact)
+        ends = self.end_offsets(artefact)
+        found: list[tuple[Message, dict[str, Any]]] = []
+        with consumer(self.settings) as reader:
+            reader.assign([TopicPartition(topic, partition, 0) for partition in ends])
+            open_ends = {partition for partition, end in ends.items() if end > 0}
+            while open_ends:
+                message = reader.poll(20)
+                assert message is not None, f"{topic} cannot be read to its end: {open_ends} of {ends}"
+                if message.error() is None:
+                    schema = wire.parsed_schema(artefact)
+                    found.append((message, wire.decode(message.value(), schema, None)))
+                elif message.offset() >= ends[message.partition()]:
+                    open_ends.discard(message.partition())
+        return found
+
+    def values(self, artefact: Artefact) -> list[dict[str, Any]]:
+        return [value for _, value in self.read(artefact)]
+
+    def assert_ledger_balances(self) -> Counter[str]:
+        """Check the ledger against raw and against the outputs, partition by partition; return its totals."""
+        totals: Counter[str] = Counter()
+        expected = {partition: 0 for partition, end in self.end_offsets(Artefact.RAW).items() if end}
+        for entry in sorted(self.values(Artefact.LEDGER), key=lambda one: (one["partition"], one["first_offset"])):
+            assert entry["first_offset"] == expected[entry["partition"]], "ranges neither overlap nor leave gaps"
+            assert entry["records"] == entry["last_offset"] - entry["first_offset"] + 1
+            assert entry["records"] == entry["silver"] + entry["dead_letters"] + entry["duplicates"]
+            expected[entry["partition"]] = entry["last_offset"] + 1
+            totals.update({name: entry[name] for name in ("records", "silver", "dead_letters", "duplicates")})
+        assert expected == {partition: end for partition, end in self.end_offsets(Artefact.RAW).items() if end}
+        assert totals["silver"] == len(self.values(Artefact.SILVER))
+        assert totals["dead_letters"] == len(self.values(Artefact.DEAD_LETTER))
+        assert totals["silver"] == sum(one["count"] for one in self.values(Artefact.ANALYTICS))
+        return totals
+
+
+@contextmanager
+def consumer(settings: WorkerSettings) -> Iterator[Consumer]:
+    """Yield a read_committed consumer that can ask for the workers' committed offsets but joins no group."""
+    config = {
+        **settings.kafka.client_config(),
+        "group.id": worker_group(settings.pipeline.namespace, settings.pipeline.name),
+        "isolation.level": "read_committed",
+        "enable.auto.commit": False,
+        "enable.partition.eof": True,
+    }
+    reader = Consumer(config)
+    try:
+        yield reader
+    finally:
+        reader.close()

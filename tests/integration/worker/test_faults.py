@@ -1,0 +1,119 @@
+"""Faults between the steps of a batch, injected into a worker in this process; Kafka and registry are real."""
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from confluent_kafka.admin import AdminClient
+from prometheus_client import CollectorRegistry
+
+from holded_contracts.io.probes import Heartbeat
+from holded_contracts.io.registry import RegistryReader
+from holded_contracts.settings import WorkerSettings
+from holded_contracts.topics import Artefact
+from holded_worker.domain.process import Rules
+from holded_worker.driver import Driver
+from holded_worker.embedded import EmbeddedRunner
+from holded_worker.io.errors import TransientError
+from holded_worker.io.producer import TransactionalProducer
+from holded_worker.metrics import Metrics
+from tests.integration.worker.support import RawTopic, Topics, event, identity
+from tests.support.waiting import wait_until
+
+pytestmark = pytest.mark.integration
+
+
+@contextmanager
+def running(settings: WorkerSettings) -> Iterator[CollectorRegistry]:
+    """Run a worker in a thread; yields its metrics."""
+    stop = threading.Event()
+    metrics = CollectorRegistry()
+    driver = Driver(
+        settings,
+        runner=EmbeddedRunner(Rules.of(settings)),
+        registry=RegistryReader(settings.schema_registry),
+        admin=AdminClient({**settings.kafka.client_config()}),
+        metrics=Metrics(metrics),
+        heartbeat=Heartbeat(),
+        stop=stop,
+    )
+    thread = threading.Thread(target=driver.run)
+    thread.start()
+    try:
+        yield metrics
+    finally:
+        stop.set()
+        thread.join(30)
+        assert not thread.is_alive()
+
+
+def failing(real: Callable[..., None], *, every: int, before: bool) -> Callable[..., None]:
+    """Return the call with a transient fault in each n-th, before or after what it does."""
+    calls = 0
+
+    def call(*args: Any) -> None:
+        nonlocal calls
+        calls += 1
+        fails = calls % every == 1
+        if not (fails and before):
+            real(*args)
+        if fails:
+            raise TransientError("injected")
+
+    return call
+
+
+@pytest.mark.parametrize(("step", "before"), [("begin", True), ("send", True), ("send", False), ("commit", True)])
+def test_a_batch_that_fails_is_taken_back_whole_and_done_again(
+    settings: WorkerSettings, raw: RawTopic, state: Topics, monkeypatch: pytest.MonkeyPatch, step: str, before: bool
+) -> None:
+    monkeypatch.setattr(
+        TransactionalProducer, step, failing(getattr(TransactionalProducer, step), every=3, before=before)
+    )
+    payloads = [event(number) for number in range(3000)]
+    raw.send([*payloads, b"no json"])
+    with running(settings) as metrics:
+        wait_until(state.drained, timeout=60)
+        assert (metrics.get_sample_value("holded_worker_transaction_errors_total", {"kind": "transient"}) or 0) >= 1
+    found = Counter(value["event_id"] for value in state.values(Artefact.SILVER))
+    assert found == Counter(identity(payload) for payload in payloads)
+    assert state.assert_ledger_balances() == {"records": 3001, "silver": 3000, "dead_letters": 1, "duplicates": 0}
+
+
+def test_a_registry_without_our_schemas_makes_no_dead_letters(
+    settings: WorkerSettings, raw: RawTopic, state: Topics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A registry that lost its storage answers 404 to everything."""
+    from holded_contracts.io.registry import UnknownSchemaError
+
+    lost = threading.Event()
+    lost.set()
+    for name in ("schema", "schema_id"):
+        real = getattr(RegistryReader, name)
+
+        def answer(self: RegistryReader, *args: Any, real: Callable[..., Any] = real) -> Any:
+            if (
+                lost.is_set()
+                and args[0] != settings.topics.silver
+                and Artefact.RAW in args
+                or len(args) == 1
+                and lost.is_set()
+            ):
+                raise UnknownSchemaError("not here")
+            return real(self, *args)
+
+        monkeypatch.setattr(RegistryReader, name, answer)
+    raw.send([event(number) for number in range(10)])
+    with running(settings) as metrics:
+        wait_until(
+            lambda: metrics.get_sample_value("holded_worker_transaction_errors_total", {"kind": "transient"}),
+            timeout=60,
+            what="the worker meets the empty registry",
+        )
+        assert state.values(Artefact.DEAD_LETTER) == []
+        lost.clear()
+        wait_until(state.drained, timeout=60)
+    assert state.assert_ledger_balances()["silver"] == 10
