@@ -119,7 +119,7 @@ class KubernetesApi:
         found = []
         for path in paths:
             answer = self._request("GET", path, what=f"the list of {PLURAL}", accept=_METADATA_ONLY)
-            found += [(item["metadata"]["namespace"], item["metadata"]["name"]) for item in answer["items"]]
+            found += [(item["metadata"]["namespace"], item["metadata"]["name"]) for item in _items(answer)]
         return found
 
     def set_finalizers(self, pipeline: Body, finalizers: Sequence[str]) -> Body | None:
@@ -181,7 +181,7 @@ class KubernetesApi:
                     raise KubernetesUnavailableError(self._address, f"{path} is not served") from None
                 continue
             # Items of a list come without their kind.
-            found += [item | {"apiVersion": version, "kind": kind} for item in answer["items"]]
+            found += [item | {"apiVersion": version, "kind": kind} for item in _items(answer)]
         return [item for item in found if is_owned_by(item, metadata["uid"])]
 
     def list_pods(self, pipeline: Body, component: str) -> list[Body]:
@@ -190,8 +190,7 @@ class KubernetesApi:
         selector = f"{LABEL_INSTANCE}={metadata['name']},{LABEL_COMPONENT}={component}"
         path = collection_path("v1", "pods", metadata["namespace"])
         answer = self._request("GET", path, what="the list of pods", query=[("labelSelector", selector)])
-        pods: list[Body] = answer["items"]
-        return pods
+        return _items(answer)
 
     def get(self, template: Body) -> Body | None:
         """Return the live object of the template's kind, namespace and name."""
@@ -372,3 +371,9 @@ def _cut(message: str) -> str:
     if len(encoded) <= NOTE_BYTES:
         return message
     return encoded[: NOTE_BYTES - 3].decode(errors="ignore") + "…"
+
+
+def _items(answer: Body) -> list[Body]:
+    """Return a list's items; an empty list of metadata alone comes with null instead of []."""
+    items: list[Body] = answer["items"] or []
+    return items

@@ -94,6 +94,8 @@ class ReconcileLoops:
             except OperatorError as error:
                 ERRORS.labels(error.system, error.reason).inc()
                 _log.warning("the resources could not be listed: %s", error)
+            except Exception:  # noqa: BLE001 -- a bug here must show in the log and in readiness, not end the audit unseen
+                _log.exception("the resources could not be listed: a fault of the operator itself")
             await asyncio.sleep(AUDIT_SECONDS if listed.is_set() else BEAT_SECONDS)
 
     async def stop(self) -> None:
