@@ -74,7 +74,7 @@ clean: ## delete the kind cluster
 .PHONY: test lint format unit integration e2e
 test: lint unit integration e2e ## everything below
 
-lint: init generate ## formatting, linters, types, import rules, charts, generated files
+lint: init tools generate ## formatting, linters, types, import rules, charts, generated files
 	$(RUN)/ruff check .
 	$(RUN)/ruff format --check .
 	$(RUN)/mypy $(MEMBERS:%=%/src) tests
@@ -87,7 +87,7 @@ format: init ## format and fix what can be fixed
 	$(RUN)/ruff check --fix .
 	$(RUN)/ruff format .
 
-unit: init ## tests without Docker
+unit: init tools ## tests without containers (helm renders the charts)
 	$(RUN)/pytest tests/unit
 
 integration: init tools ## tests with real Kafka, registry and MySQL in containers

@@ -87,7 +87,9 @@ class Stack:
         target = "deployment/holded-pipeline-operator"
         with self.cluster.port_forward(target, 8080, OPERATOR_NAMESPACE) as port:
             text = httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=10).raise_for_status().text
-        return int(sum(float(n) for n in re.findall(r"^holded_operator_reconciles_total\{.*\} (\S+)$", text, re.M)))
+        return int(
+            sum(float(n) for n in re.findall(r"^holded_operator_reconciles_total\{.*\} (\S+)$", text, re.MULTILINE))
+        )
 
     def wait_for_reconciles(self, _pipeline: Pipeline, count: int) -> None:
         """Wait until the operator has reconciled this many times more."""

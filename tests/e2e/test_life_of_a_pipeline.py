@@ -21,7 +21,7 @@ from tests.support.waiting import wait_until
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 EVENTS = Path(__file__).parents[1] / "data" / "events.json"
-TOPICS = {
+TOPICS: dict[str, dict[str, Any]] = {
     "raw": {"name": "life.raw", "partitions": 2},
     "silver": {"name": "life.silver", "partitions": 2},
     "deadLetter": {"name": "life.dead.letter"},
@@ -116,9 +116,7 @@ def test_apply_makes_a_ready_pipeline(stack: Stack, pipeline: Pipeline) -> None:
     assert columns[1].split()[:3] == ["life", "True", "Running"]
 
 
-def test_events_land_exactly_once(
-    pipeline: Pipeline, gold: MySQLSettings, acknowledged: Acknowledged
-) -> None:
+def test_events_land_exactly_once(pipeline: Pipeline, gold: MySQLSettings, acknowledged: Acknowledged) -> None:
     events = json.loads(EVENTS.read_text("utf-8"))
     with pipeline.collector() as url:
         for start in range(0, len(events), 50):
@@ -141,9 +139,7 @@ def test_nothing_is_written_while_nothing_changes(pipeline: Pipeline, stack: Sta
     assert generations(pipeline) == before
 
 
-def test_a_rule_edit_rolls_only_the_worker(
-    pipeline: Pipeline, gold: MySQLSettings, acknowledged: Acknowledged
-) -> None:
+def test_a_rule_edit_rolls_only_the_worker(pipeline: Pipeline, gold: MySQLSettings, acknowledged: Acknowledged) -> None:
     before = {part: pod_names(pipeline, part) for part in ("collector", "worker", "sink")}
     pipeline.patch({"worker": {"classification": {"rules": [{"context": "wallet_special", "domains": ["Wallet"]}]}}})
     pipeline.wait_ready()

@@ -1,6 +1,7 @@
 """A kind cluster as the end-to-end tests see it: through kubectl, port-forwards and nothing else."""
 
 import json
+import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -52,9 +53,8 @@ class Cluster:
     def list(self, kinds: str, namespace: str, selector: str = "") -> list[dict[str, Any]]:
         """Return all objects of some kinds (comma separated)."""
         options = ["-l", selector] if selector else []
-        found: list[dict[str, Any]] = json.loads(
-            self.kubectl("get", kinds, "-n", namespace, *options, "-o", "json")
-        )["items"]
+        answer = json.loads(self.kubectl("get", kinds, "-n", namespace, *options, "-o", "json"))
+        found: list[dict[str, Any]] = answer["items"]
         return found
 
     @contextmanager
@@ -80,8 +80,6 @@ class Cluster:
 
 
 def _listens(port: int) -> bool:
-    import socket
-
     with socket.create_connection(("127.0.0.1", port), timeout=1):
         return True
 

@@ -1,1 +1,1 @@
-""" """
+"""The operator: one HoldedPipeline is a whole streaming pipeline."""

@@ -198,6 +198,24 @@ def test_pods_that_cannot_start_say_why(world: World) -> None:
     assert "pod demo-sink-0: image s:1 cannot be pulled" in told["message"]
 
 
+def test_pods_that_lose_readiness_are_a_warning_and_pods_that_start_are_none(world: World) -> None:
+    world.kubernetes.create(pipeline())
+    operator = world.operator()
+    operator.reconcile("tests", "demo")
+    world.kubernetes.make_ready()
+    status = world.kubernetes.objects["StatefulSet", "demo-sink"]["status"]
+    status["readyReplicas"] = 0
+    operator.reconcile("tests", "demo")
+    assert condition(world, "SinkReady")["reason"] == "PodsNotReady"
+    assert not [event for event in world.kubernetes.events if event[0] == "Warning"]
+
+    status["readyReplicas"] = 1
+    operator.reconcile("tests", "demo")
+    status["readyReplicas"] = 0
+    operator.reconcile("tests", "demo")
+    assert [event[1] for event in world.kubernetes.events if event[0] == "Warning"] == ["PodsNotReady"]
+
+
 def test_without_the_api_server_a_pass_fails_as_a_whole(world: World) -> None:
     world.kubernetes.create(pipeline())
     world.kubernetes.error = KubernetesUnavailableError("https://api", "reset")

@@ -22,7 +22,7 @@ def kafka_error(failed: BaseException) -> KafkaError | None:
 
 def is_fatal(error: KafkaError) -> bool:
     """Tell whether a client is beyond repair: a fatal client state, or another owner of its identity."""
-    fenced = {KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.FENCED_INSTANCE_ID}  # noqa: SLF001 -- librdkafka's local codes are spelt so
+    fenced = {KafkaError._FATAL, KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.FENCED_INSTANCE_ID}  # noqa: SLF001 -- librdkafka's local codes are spelt so
     return bool(error.fatal()) or error.code() in fenced
 
 

@@ -102,10 +102,10 @@ class TransactionalProducer:
         FatalError
             If it can't be known whether it was: the successor of this process will read the truth from Kafka.
         """
-        self._until_answered(
-            "send offsets",
-            lambda: self._producer.send_offsets_to_transaction(offsets, group_metadata, _CALL_SECONDS),
-        )
+        # Not repeated when unanswered: nothing is committed yet, so the batch can be taken back at once, and librdkafka
+        # (2.16) has been seen to hang for good in the second repetition after a broker was restarted.
+        with translated("send offsets"):
+            self._producer.send_offsets_to_transaction(offsets, group_metadata, _CALL_SECONDS)
         self._until_answered("commit transaction", lambda: self._producer.commit_transaction(_CALL_SECONDS))
 
     def abort(self) -> None:
