@@ -304,7 +304,7 @@ async def test_the_documented_contract_has_a_real_example(running: Running) -> N
         examples = operation["requestBody"]["content"]["application/json"]["examples"]
         assert (await post(client, examples["one event"]["value"])).status_code == 202
         assert (await post(client, examples["a valid and an invalid event"]["value"])).status_code == 207
-        assert set(operation["responses"]) == {"202", "207", "400", "401", "408", "413", "415", "422", "503"}
+        assert set(operation["responses"]) == {"202", "207", "400", "401", "408", "413", "415", "422", "429", "503"}
         CollectResult.model_validate(operation["responses"]["207"]["content"]["application/json"]["example"])
 
 
@@ -331,3 +331,22 @@ async def test_neither_payload_nor_key_is_logged(
     assert "trace-me" in caplog.text
     for hidden in ("k3y-of-erp", "wr0ng-key", "ES9121000418450200051332", "64b7f0c2a1e4d3b2c1a09f8e"):
         assert hidden not in caplog.text
+
+
+async def test_429_for_a_key_that_sends_too_fast_and_the_other_keys_go_on(running: Running, tmp_path: Path) -> None:
+    (tmp_path / "erp").write_text("key-erp")
+    (tmp_path / "shop").write_text("key-shop")
+    limit = {"events_per_second": 1, "burst": 2}
+    async with running(authentication="ApiKey", api_keys_dir=str(tmp_path), rate_limit=limit) as (rig, client):
+        assert (await post(client, [EXAMPLE_EVENT, BAD, 5, 5], **{"X-Api-Key": "key-erp"})).status_code == 207
+        response = await post(client, [EXAMPLE_EVENT], **{"X-Api-Key": "key-erp"})
+        assert_problem(response, 429, "rate_limited")
+        assert response.headers["retry-after"] == "3"
+        assert (await post(client, [EXAMPLE_EVENT], **{"X-Api-Key": "key-shop"})).status_code == 202
+        assert len(rig.publisher.records) == 2
+
+
+async def test_429_in_open_mode_counts_everybody_together(running: Running) -> None:
+    async with running(rate_limit={"events_per_second": 1, "burst": 1}) as (_, client):
+        assert (await post(client, [EXAMPLE_EVENT])).status_code == 202
+        assert_problem(await post(client, [EXAMPLE_EVENT]), 429, "rate_limited")

@@ -14,6 +14,7 @@ from holded_contracts.settings import (
     MySQLSettings,
     PipelineSettings,
     QualityWeights,
+    RateLimit,
     SchemaRegistrySettings,
     ServiceSettings,
     SinkSettings,
@@ -34,7 +35,12 @@ COMMON: dict[str, Any] = {
 @pytest.mark.parametrize(
     "settings",
     [
-        CollectorSettings(**COMMON, limits=CollectorLimits(max_depth=9), event_id_headers=("X-Id",)),
+        CollectorSettings(
+            **COMMON,
+            limits=CollectorLimits(max_depth=9),
+            rate_limit=RateLimit(events_per_second=5, burst=7),
+            event_id_headers=("X-Id",),
+        ),
         WorkerSettings(
             **COMMON,
             batch=WorkerBatch(max_events=7),

@@ -157,6 +157,10 @@ def _collector() -> dict[str, Row]:
         "collector.authentication.secretRef.name": Row(
             "x", pod("collector", "spec", "volumes", {"name": "api-keys"}, "secret", "secretName"), "x"
         ),
+        "collector.authentication.rateLimit.eventsPerSecond": Row(
+            7, env("collector", "RATE_LIMIT__EVENTS_PER_SECOND"), "7"
+        ),
+        "collector.authentication.rateLimit.burst": Row(7, env("collector", "RATE_LIMIT__BURST"), "7"),
         **{
             f"collector.limits.{name}": Row(value, env("collector", f"LIMITS__{variable}"), str(value))
             for name, (value, variable) in limits.items()

@@ -6,7 +6,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 from holded_contracts import settings as contract
 from holded_contracts.settings.render import variable
 from holded_operator.api import durations
-from holded_operator.api.v1alpha1 import HoldedPipeline, PodTemplate
+from holded_operator.api.v1alpha1 import HoldedPipeline, PodTemplate, RateLimit
 
 KAFKA_DIR = "/etc/holded/kafka"
 SCHEMA_REGISTRY_DIR = "/etc/holded/schema-registry"
@@ -64,6 +64,7 @@ def collector_settings(pipeline: HoldedPipeline, *, version: str) -> contract.Co
         shutdown_grace_seconds=_shutdown_grace(spec.pod_template),
         limits=contract.CollectorLimits.model_validate(spec.limits.model_dump()),
         authentication=spec.authentication.mode,
+        rate_limit=_rate_limit(spec.authentication.rate_limit),
         event_id_headers=spec.event_id_headers,
     )
 
@@ -151,6 +152,12 @@ def _topics(pipeline: HoldedPipeline) -> contract.TopicNames:
         analytics=topics.analytics.name,
         ledger=topics.ledger.name,
     )
+
+
+def _rate_limit(limit: RateLimit | None) -> contract.RateLimit | None:
+    if limit is None:
+        return None
+    return contract.RateLimit(events_per_second=limit.events_per_second, burst=limit.burst or limit.events_per_second)
 
 
 def _shutdown_grace(template: PodTemplate) -> float:

@@ -3,7 +3,7 @@
 One model serves both directions, so a setting cannot exist on one side only.
 """
 
-from holded_contracts.settings.collector import ApiKeyMode, CollectorLimits, CollectorSettings
+from holded_contracts.settings.collector import ApiKeyMode, CollectorLimits, CollectorSettings, RateLimit
 from holded_contracts.settings.common import (
     KafkaSettings,
     MySQLSettings,
@@ -25,6 +25,7 @@ __all__ = [
     "MySQLSettings",
     "PipelineSettings",
     "QualityWeights",
+    "RateLimit",
     "SchemaRegistrySettings",
     "ServiceSettings",
     "SinkBatch",

@@ -15,6 +15,17 @@ class ApiKeyMode(StrEnum):
     API_KEY = "ApiKey"
 
 
+class RateLimit(BaseModel):
+    """How many events one API key may send to one process; beyond it the answer is 429 with Retry-After."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    events_per_second: int = Field(ge=1)
+    """Events a second in the long run."""
+    burst: int = Field(ge=1)
+    """Events at once after a pause."""
+
+
 class CollectorLimits(BaseModel):
     """What one request may ask for; beyond it the answer is 413, 422 or 503, never a crash."""
 
@@ -42,4 +53,6 @@ class CollectorSettings(ServiceSettings):
     authentication: ApiKeyMode = ApiKeyMode.OPEN
     api_keys_dir: str = "/etc/holded/api-keys"
     """Folder of the mounted Secret: one file a key, its name is the source name, its content the key."""
+    rate_limit: RateLimit | None = None
+    """Applied to each key by itself, in open mode to all requests together; None is without limit."""
     event_id_headers: tuple[str, ...] = DEFAULT_ID_HEADERS

@@ -140,6 +140,11 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
     408: {"model": Problem, "description": "The body took too long to arrive."},
     413: {"model": Problem, "description": "The body, before or after gzip, or the number of events is too large."},
     415: {"model": Problem, "description": "Content-Encoding is neither gzip nor identity."},
+    429: {
+        "model": Problem,
+        "description": "This API key, or in open mode everybody together, sends faster than allowed.",
+        "headers": _RETRY_AFTER,
+    },
     503: {
         "model": Problem,
         "description": "Kafka cannot take the events now, or too many requests are in flight. Nothing is claimed.",

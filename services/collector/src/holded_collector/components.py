@@ -8,6 +8,7 @@ from holded_collector.io.publisher import KafkaPublisher
 from holded_collector.io.schema_id import SchemaIdLookup
 from holded_collector.lifecycle import Lifecycle, plan_shutdown
 from holded_collector.metrics import Metrics
+from holded_collector.rate_limit import RateLimiter
 from holded_collector.service import CollectService, Publisher, SchemaId
 from holded_contracts.settings import ApiKeyMode, CollectorSettings
 
@@ -23,6 +24,7 @@ class Components:
     schema_id: SchemaId
     keys: KeyFolder | None
     """None in open mode."""
+    rates: RateLimiter
     service: CollectService
 
     def not_ready(self) -> str | None:
@@ -66,11 +68,13 @@ def assemble(
         publisher=publisher,
         schema_id=schema_id,
         keys=KeyFolder(Path(settings.api_keys_dir)) if settings.authentication is ApiKeyMode.API_KEY else None,
+        rates=(rates := RateLimiter(settings.rate_limit)),
         service=CollectService(
             limits=settings.limits,
             id_headers=settings.event_id_headers,
             publisher=publisher,
             schema_id=schema_id,
             metrics=metrics,
+            rates=rates,
         ),
     )

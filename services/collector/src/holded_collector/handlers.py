@@ -29,6 +29,7 @@ async def collect(request: Request) -> Response:
     """Send a JSON array of events; the answer has a verdict for each and comes when Kafka has the accepted ones."""
     components = _components(request)
     source = _source(request, components)
+    components.rates.check(source)
     limit = components.settings.limits.max_body_bytes
     with components.service.admission():
         wire = await read_body(request.stream(), declared=request.headers.get("content-length"), limit=limit)

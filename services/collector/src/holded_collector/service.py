@@ -10,6 +10,7 @@ import orjson
 
 from holded_collector.framing import frame_raw
 from holded_collector.metrics import Metrics
+from holded_collector.rate_limit import RateLimiter
 from holded_collector.refusal import Refusal
 from holded_collector.validation import Judgement, judge
 from holded_contracts.identity import format_event_id
@@ -59,12 +60,14 @@ class CollectService:
         publisher: Publisher,
         schema_id: SchemaId,
         metrics: Metrics,
+        rates: RateLimiter,
     ) -> None:
         self._limits = limits
         self._id_headers = tuple(id_headers)
         self._publisher = publisher
         self._schema_id = schema_id
         self._metrics = metrics
+        self._rates = rates
         self._in_flight = 0
 
     @contextmanager
@@ -102,13 +105,15 @@ class CollectService:
         Raises
         ------
         Refusal
-            400, 413 or 503: nothing of the request is claimed.
+            400, 413, 429 or 503: nothing of the request is claimed.
         """
         started = time.perf_counter()
         if len(body) < LARGE_BODY_BYTES:
             judgement = judge(body, self._limits, self._id_headers)
         else:
             judgement = await asyncio.to_thread(judge, body, self._limits, self._id_headers)
+        # Rejected events count, too: judging them was the cost.
+        self._rates.take(source, len(judgement.accepted) + len(judgement.rejected))
         if judgement.accepted:
             await self._publish(judgement, source)
             self._metrics.ack_seconds.observe(time.perf_counter() - started)

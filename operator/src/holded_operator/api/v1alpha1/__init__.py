@@ -19,7 +19,7 @@ from holded_operator.api.v1alpha1.status import (
     TopicStatus,
 )
 from holded_operator.api.v1alpha1.topics import Compatibility, Schemas, Topic, Topics
-from holded_operator.api.v1alpha1.workloads import Collector, Runner, Sink, Worker, WorkerAutoscaling
+from holded_operator.api.v1alpha1.workloads import Collector, RateLimit, Runner, Sink, Worker, WorkerAutoscaling
 
 __all__ = [
     "CaSecretRef",
@@ -41,6 +41,7 @@ __all__ = [
     "MySQLTlsMode",
     "Phase",
     "PodTemplate",
+    "RateLimit",
     "Resources",
     "Runner",
     "SchemaRegistry",

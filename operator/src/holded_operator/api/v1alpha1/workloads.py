@@ -35,6 +35,15 @@ class CollectorAutoscaling(ApiModel):
     """Average CPU use, in per cent of the request, that the autoscaler aims at."""
 
 
+class RateLimit(ApiModel):
+    """How many events may come in; beyond it the answer is 429 with Retry-After."""
+
+    events_per_second: int = Field(ge=1, le=10_000_000)
+    """Events a second, for each pod."""
+    burst: int | None = Field(default=None, ge=1, le=100_000_000)
+    """Events at once after a pause, for each pod; as many as in one second when absent."""
+
+
 class Authentication(ApiModel):
     """Who may send events."""
 
@@ -52,6 +61,8 @@ class Authentication(ApiModel):
     """Open, or ApiKey: a request needs one of the Secret's keys."""
     secret_ref: SecretRef | None = None
     """Secret whose keys are source names and whose values are their API keys."""
+    rate_limit: RateLimit | None = None
+    """Limit of each API key, in mode Open of all requests together; without limit when absent."""
 
 
 class Limits(ApiModel):
