@@ -10,6 +10,7 @@ from holded_contracts.settings import (
     ClassificationRule,
     CollectorLimits,
     CollectorSettings,
+    Cors,
     KafkaSettings,
     MySQLSettings,
     PipelineSettings,
@@ -39,6 +40,7 @@ COMMON: dict[str, Any] = {
             **COMMON,
             limits=CollectorLimits(max_depth=9),
             rate_limit=RateLimit(events_per_second=5, burst=7),
+            cors=Cors(allowed_origins=("https://shop.example.com",)),
             event_id_headers=("X-Id",),
         ),
         WorkerSettings(

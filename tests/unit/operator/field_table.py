@@ -161,6 +161,10 @@ def _collector() -> dict[str, Row]:
             7, env("collector", "RATE_LIMIT__EVENTS_PER_SECOND"), "7"
         ),
         "collector.authentication.rateLimit.burst": Row(7, env("collector", "RATE_LIMIT__BURST"), "7"),
+        "collector.cors.allowedOrigins": Row(
+            ["http://a:1"], env("collector", "CORS__ALLOWED_ORIGINS"), '["http://a:1"]'
+        ),
+        "collector.cors.maxAgeSeconds": Row(7, env("collector", "CORS__MAX_AGE_SECONDS"), "7"),
         **{
             f"collector.limits.{name}": Row(value, env("collector", f"LIMITS__{variable}"), str(value))
             for name, (value, variable) in limits.items()

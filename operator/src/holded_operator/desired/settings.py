@@ -65,6 +65,7 @@ def collector_settings(pipeline: HoldedPipeline, *, version: str) -> contract.Co
         limits=contract.CollectorLimits.model_validate(spec.limits.model_dump()),
         authentication=spec.authentication.mode,
         rate_limit=_rate_limit(spec.authentication.rate_limit),
+        cors=contract.Cors.model_validate(spec.cors.model_dump()),
         event_id_headers=spec.event_id_headers,
     )
 

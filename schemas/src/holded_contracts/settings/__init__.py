@@ -3,7 +3,7 @@
 One model serves both directions, so a setting cannot exist on one side only.
 """
 
-from holded_contracts.settings.collector import ApiKeyMode, CollectorLimits, CollectorSettings, RateLimit
+from holded_contracts.settings.collector import ApiKeyMode, CollectorLimits, CollectorSettings, Cors, RateLimit
 from holded_contracts.settings.common import (
     KafkaSettings,
     MySQLSettings,
@@ -21,6 +21,7 @@ __all__ = [
     "ClassificationRule",
     "CollectorLimits",
     "CollectorSettings",
+    "Cors",
     "KafkaSettings",
     "MySQLSettings",
     "PipelineSettings",

@@ -26,6 +26,17 @@ class RateLimit(BaseModel):
     """Events at once after a pause."""
 
 
+class Cors(BaseModel):
+    """Which web pages may post from a browser."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    allowed_origins: tuple[str, ...] = ()
+    """Origins (scheme, host and port), or "*" alone for all; empty turns CORS off."""
+    max_age_seconds: int = Field(default=600, ge=0)
+    """Time for which a browser may keep the answer to its preflight request."""
+
+
 class CollectorLimits(BaseModel):
     """What one request may ask for; beyond it the answer is 413, 422 or 503, never a crash."""
 
@@ -55,4 +66,5 @@ class CollectorSettings(ServiceSettings):
     """Folder of the mounted Secret: one file a key, its name is the source name, its content the key."""
     rate_limit: RateLimit | None = None
     """Applied to each key by itself, in open mode to all requests together; None is without limit."""
+    cors: Cors = Cors()
     event_id_headers: tuple[str, ...] = DEFAULT_ID_HEADERS

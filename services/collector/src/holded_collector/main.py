@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from holded_collector import handlers
 from holded_collector.api import DESCRIPTION, complete
 from holded_collector.components import Components, Connections, assemble
+from holded_collector.cors import install_cors
 from holded_collector.lifecycle import Lifecycle, plan_shutdown
 from holded_collector.metrics import Metrics
 from holded_collector.middleware import RequestContext
@@ -63,6 +64,8 @@ def build_app(components: Components, connections: Connections | None = None) ->
     )
     app.state.components = components
     app.add_middleware(RequestContext, metrics=components.metrics, lifecycle=components.lifecycle)
+    # Last is outermost: refusals and even a 500 carry the headers, without which a browser hides them from its page.
+    install_cors(app, components.settings.cors)
     handlers.install(app)
     return app
 

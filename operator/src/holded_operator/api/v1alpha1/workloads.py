@@ -82,6 +82,31 @@ class Limits(ApiModel):
     """Seconds Kafka has to take a request's events before the answer is 503."""
 
 
+Origin = Annotated[
+    str,
+    Field(max_length=255, pattern=r"^(\*|https?://[a-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:]+\](:[0-9]{1,5})?)$"),
+]
+
+
+class Cors(ApiModel):
+    """Which web pages may post events from a browser."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            cel(
+                "!has(self.allowedOrigins) || !('*' in self.allowedOrigins) || size(self.allowedOrigins) == 1",
+                "* allows every origin: name no others beside it",
+                field_path=".allowedOrigins",
+            )
+        )
+    )
+
+    allowed_origins: Annotated[tuple[Origin, ...], Field(max_length=64)] = ()
+    """Origins as browsers send them, e.g. https://shop.example.com, or * alone; none turns CORS off."""
+    max_age_seconds: int = Field(default=600, ge=0, le=86_400)
+    """Seconds for which a browser may keep the answer to its preflight request."""
+
+
 class CollectorService(ApiModel):
     """How the collector is reached."""
 
@@ -116,6 +141,8 @@ class Collector(ApiModel):
     """Who may send events."""
     limits: Limits = Limits()
     """What one request may ask for."""
+    cors: Cors = Cors()
+    """Which web pages may post events from a browser."""
     event_id_headers: Annotated[
         tuple[Annotated[str, Field(min_length=1, max_length=256)], ...], Field(max_length=32)
     ] = DEFAULT_ID_HEADERS
