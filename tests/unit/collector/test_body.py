@@ -5,8 +5,21 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from holded_collector.admission import Admission, Place
 from holded_collector.body import decompress, read_body
+from holded_collector.metrics import Metrics
 from holded_collector.refusal import Refusal
+from holded_contracts.settings import CollectorLimits
+
+
+def a_place(**limits: int) -> Place:
+    return Place(Admission(CollectorLimits(**limits), Metrics()))
+
+
+async def read(
+    chunks: AsyncIterator[bytes], *, declared: str | None, limit: int, seconds: float = 5, room: Place | None = None
+) -> bytes:
+    return await read_body(chunks, declared=declared, limit=limit, seconds=seconds, room=room or a_place())
 
 
 async def chunks(*parts: bytes) -> AsyncIterator[bytes]:
@@ -15,13 +28,13 @@ async def chunks(*parts: bytes) -> AsyncIterator[bytes]:
 
 
 async def test_a_body_is_put_together_from_its_chunks() -> None:
-    assert await read_body(chunks(b"ab", b"", b"c"), declared=None, limit=3) == b"abc"
+    assert await read(chunks(b"ab", b"", b"c"), declared=None, limit=3) == b"abc"
 
 
 @pytest.mark.parametrize("declared", ["4", "004", "9" * 5000])
 async def test_a_declared_size_over_the_limit_is_refused_before_reading(declared: str) -> None:
     with pytest.raises(Refusal) as refused:
-        await read_body(chunks(b"never read"), declared=declared, limit=3)
+        await read(chunks(b"never read"), declared=declared, limit=3)
     assert refused.value.status == 413
     assert refused.value.close
 
@@ -29,7 +42,7 @@ async def test_a_declared_size_over_the_limit_is_refused_before_reading(declared
 @pytest.mark.parametrize("declared", [None, "1", "nonsense", ""])
 async def test_what_counts_is_what_arrives(declared: str | None) -> None:
     with pytest.raises(Refusal) as refused:
-        await read_body(chunks(b"ab", b"cd"), declared=declared, limit=3)
+        await read(chunks(b"ab", b"cd"), declared=declared, limit=3)
     assert refused.value.status == 413
 
 
@@ -43,7 +56,7 @@ async def test_an_endless_body_is_left_at_the_limit() -> None:
             yield b"x" * 1000
 
     with pytest.raises(Refusal):
-        await read_body(endless(), declared=None, limit=5000)
+        await read(endless(), declared=None, limit=5000)
     assert taken == 6
 
 
@@ -54,7 +67,7 @@ async def test_a_client_that_trickles_is_given_up() -> None:
             await asyncio.sleep(0.01)
 
     with pytest.raises(Refusal) as refused:
-        await read_body(trickle(), declared=None, limit=1000, seconds=0.1)
+        await read(trickle(), declared=None, limit=1000, seconds=0.1)
     assert (refused.value.status, refused.value.error) == (408, "body_timeout")
 
 

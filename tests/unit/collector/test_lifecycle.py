@@ -4,7 +4,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from holded_collector.guard import Guard
 from holded_collector.lifecycle import Lifecycle, plan_shutdown
+from holded_collector.metrics import Metrics
 from holded_collector.refusal import Refusal
 from holded_collector.server import DrainingServer, server_config
 
@@ -21,8 +23,11 @@ async def never(scope: object, receive: object, send: object) -> None:
     raise AssertionError("not called")
 
 
+GUARD = Guard(max_connections=10, head_seconds=5, body_seconds=5, metrics=Metrics())
+
+
 def make_server(lifecycle: Lifecycle, drain_seconds: float) -> DrainingServer:
-    config = server_config(never, port=0, plan=plan_shutdown(25.0))
+    config = server_config(never, port=0, plan=plan_shutdown(25.0), guard=GUARD)
     server = DrainingServer(config, lifecycle=lifecycle, drain_seconds=drain_seconds)
     config.load()
     server.lifespan = SimpleNamespace()

@@ -100,6 +100,32 @@ def test_an_event_nested_too_deep_is_rejected_alone(levels: int, accepted: bool)
 
 
 @pytest.mark.parametrize(
+    ("data", "field", "message"),
+    [
+        ({"a": {"b": [1, "x" * 65]}}, "data.a.b[1]", "has 65 characters; at most 64 are allowed"),
+        ({"a": {"y" * 65: 1}}, "data.a", "has a key of 65 characters; at most 64 are allowed"),
+        ({"\ud800": "x" * 65}, "data.?", "has 65 characters; at most 64 are allowed"),
+        ({"a": "é" * 64}, None, None),
+        ({"a": ["x" * 60] * 10}, None, None),
+    ],
+)
+def test_an_event_with_too_long_a_string_is_rejected_alone(
+    data: object, field: str | None, message: str | None
+) -> None:
+    event = json.dumps({"headers": {"type": "T"}, "data": data}).encode()
+    judgement = judged(event, b'{"headers":{"type":"T"},"data":{}}', limits=CollectorLimits(max_string_length=64))
+    assert judgement.accepted[-1].index == 1
+    assert judgement.rejected.get(0) == (None if field is None else [FieldProblem(field, message or "")])
+
+
+def test_the_path_of_a_field_in_an_answer_is_bounded() -> None:
+    limits = CollectorLimits(max_string_length=1000)
+    event = {"headers": {"type": "T"}, "data": {"k" * 900: "x" * 1001}}
+    [problem] = problems(event, limits)
+    assert len(problem.field) == 501
+
+
+@pytest.mark.parametrize(
     "value",
     [b"123456789012345678901234567890", b'"\\ud800"', b"1e400", b'1,"x":2', b'"\\u0000"', b'"\xf0\x9f\x98\x80"'],
 )

@@ -143,7 +143,12 @@ def _collector() -> dict[str, Row]:
         "maxEventsPerRequest": (77, "MAX_EVENTS_PER_REQUEST"),
         "maxEventBytes": (777, "MAX_EVENT_BYTES"),
         "maxDepth": (7, "MAX_DEPTH"),
+        "maxStringLength": (777, "MAX_STRING_LENGTH"),
         "maxRequestsInFlight": (7, "MAX_REQUESTS_IN_FLIGHT"),
+        "maxBytesInFlight": (2_000_000, "MAX_BYTES_IN_FLIGHT"),
+        "maxConnections": (77, "MAX_CONNECTIONS"),
+        "headTimeoutSeconds": (7.25, "HEAD_TIMEOUT_SECONDS"),
+        "bodyTimeoutSeconds": (7.25, "BODY_TIMEOUT_SECONDS"),
         "deliveryTimeoutSeconds": (7.25, "DELIVERY_TIMEOUT_SECONDS"),
     }
     return {

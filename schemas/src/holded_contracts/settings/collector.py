@@ -50,8 +50,18 @@ class CollectorLimits(BaseModel):
     """Size of one event's JSON (rejected in its result); stays below Kafka's default message.max.bytes."""
     max_depth: int = Field(default=64, ge=4, le=100)
     """Nesting of one event's JSON (rejected in its result); MySQL's JSON type takes 100."""
+    max_string_length: int = Field(default=262_144, ge=64)
+    """Characters of one string or key in an event (rejected in its result)."""
     max_requests_in_flight: int = Field(default=256, ge=1)
     """Requests waiting for Kafka's acknowledgement (503 with Retry-After beyond)."""
+    max_bytes_in_flight: int = Field(default=67_108_864, ge=1024)
+    """Bytes of all their bodies together, as received and without gzip (503 with Retry-After beyond)."""
+    max_connections: int = Field(default=1024, ge=1, le=100_000)
+    """Connections that are served; further ones are answered with 503 and closed."""
+    head_timeout_seconds: float = Field(default=10.0, gt=0, le=600)
+    """Time a client has to send a request's head, from its first byte or the connection on (408)."""
+    body_timeout_seconds: float = Field(default=10.0, gt=0, le=600)
+    """Time a client has to send a request's body (408)."""
     delivery_timeout_seconds: float = Field(default=20.0, gt=0)
     """Time Kafka has to take a request's events before the answer is 503."""
 

@@ -137,7 +137,7 @@ _RETRY_AFTER = {"Retry-After": {"description": "Seconds to wait.", "schema": {"t
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     400: {"model": Problem, "description": "The body is not JSON, not an array, or not gzip."},
     401: {"model": Problem, "description": "No API key, or an unknown one."},
-    408: {"model": Problem, "description": "The body took too long to arrive."},
+    408: {"model": Problem, "description": "Head or body took too long to arrive."},
     413: {"model": Problem, "description": "The body, before or after gzip, or the number of events is too large."},
     415: {"model": Problem, "description": "Content-Encoding is neither gzip nor identity."},
     429: {
@@ -147,7 +147,8 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
     },
     503: {
         "model": Problem,
-        "description": "Kafka cannot take the events now, or too many requests are in flight. Nothing is claimed.",
+        "description": "Kafka cannot take the events now, or too many requests, bytes or connections are here already. "
+        "Nothing is claimed.",
         "headers": _RETRY_AFTER,
     },
 }

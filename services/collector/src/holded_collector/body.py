@@ -4,10 +4,8 @@ import asyncio
 import zlib
 from collections.abc import AsyncIterable
 
+from holded_collector.admission import Place
 from holded_collector.refusal import Refusal
-
-BODY_READ_SECONDS = 10.0
-"""Time a client has to send its body; a client that trickles holds a place in the limit of requests in flight."""
 
 _GZIP_WINDOW = 16 + zlib.MAX_WBITS
 _MAX_GZIP_MEMBERS = 64
@@ -15,19 +13,28 @@ _MAX_GZIP_MEMBERS = 64
 
 
 async def read_body(
-    chunks: AsyncIterable[bytes], *, declared: str | None, limit: int, seconds: float = BODY_READ_SECONDS
+    chunks: AsyncIterable[bytes],
+    *,
+    declared: str | None,
+    limit: int,
+    seconds: float,
+    room: Place,
 ) -> bytes:
     """Return the body as it came over the wire.
 
-    declared is the Content-Length header; it only serves to refuse early, what counts is what arrives.
+    declared is the Content-Length header; it only serves to refuse early, what counts is what arrives. The
+    bytes stay counted in `room` until it is left.
 
     Raises
     ------
     Refusal
-        413 as soon as there are more than `limit` bytes, 408 if it is not complete after `seconds`.
+        413 as soon as there are more than `limit` bytes, 408 if it is not complete after `seconds`, 503 if there is
+        no room for it.
     """
     if declared is not None and _exceeds(declared, limit):
         raise _too_large(limit)
+    # Room is taken by what has arrived: a client that declares much and sends little must not keep others out.
+    room.expect(_declared_bytes(declared))
     body = bytearray()
     try:
         async with asyncio.timeout(seconds):
@@ -35,11 +42,17 @@ async def read_body(
                 body += chunk
                 if len(body) > limit:
                     raise _too_large(limit)
+                room.hold(len(chunk))
     except TimeoutError as error:
         raise Refusal(
             408, "body_timeout", f"The body was not complete after {seconds:g} s; send smaller requests.", close=True
         ) from error
     return bytes(body)
+
+
+def _declared_bytes(declared: str | None) -> int:
+    number = (declared or "").strip().lstrip("0")
+    return int(number) if number.isascii() and number.isdigit() else 0
 
 
 def _exceeds(declared: str, limit: int) -> bool:

@@ -10,6 +10,7 @@ from holded_collector.api import COLLECT_REQUEST, COLLECT_RESPONSES, CollectResu
 from holded_collector.auth import find_source, presented_key
 from holded_collector.body import decompress, read_body
 from holded_collector.components import Components
+from holded_collector.guard import RETRY_SECONDS, SURPLUS
 from holded_collector.refusal import Refusal
 from holded_collector.responses import json_response, problem
 
@@ -28,13 +29,23 @@ router = APIRouter()
 async def collect(request: Request) -> Response:
     """Send a JSON array of events; the answer has a verdict for each and comes when Kafka has the accepted ones."""
     components = _components(request)
+    if getattr(request.state, SURPLUS, False):
+        raise _too_many_connections()
     source = _source(request, components)
     components.rates.check(source)
-    limit = components.settings.limits.max_body_bytes
-    with components.service.admission():
-        wire = await read_body(request.stream(), declared=request.headers.get("content-length"), limit=limit)
+    limits = components.settings.limits
+    with components.service.admission() as place:
+        wire = await read_body(
+            request.stream(),
+            declared=request.headers.get("content-length"),
+            limit=limits.max_body_bytes,
+            seconds=limits.body_timeout_seconds,
+            room=place,
+        )
         components.metrics.body_bytes.inc(len(wire))
-        body = decompress(wire, request.headers.get("content-encoding"), limit)
+        body = decompress(wire, request.headers.get("content-encoding"), limits.max_body_bytes)
+        if body is not wire:
+            place.hold(len(body))
         status, answer = await components.service.collect(body, source)
     return json_response(status, answer)
 
@@ -92,6 +103,16 @@ def install(app: FastAPI) -> None:
 def _components(request: Request) -> Components:
     components: Components = request.app.state.components
     return components
+
+
+def _too_many_connections() -> Refusal:
+    return Refusal(
+        503,
+        "too_many_connections",
+        "There are more connections than allowed; send again later, and reuse connections.",
+        retry_after_seconds=RETRY_SECONDS,
+        close=True,
+    )
 
 
 def _source(request: Request, components: Components) -> str | None:

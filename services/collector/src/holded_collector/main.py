@@ -12,6 +12,7 @@ from holded_collector import handlers
 from holded_collector.api import DESCRIPTION, complete
 from holded_collector.components import Components, Connections, assemble
 from holded_collector.cors import install_cors
+from holded_collector.guard import Guard
 from holded_collector.lifecycle import Lifecycle, plan_shutdown
 from holded_collector.metrics import Metrics
 from holded_collector.middleware import RequestContext
@@ -77,5 +78,12 @@ def main() -> None:
     lifecycle = Lifecycle()
     plan = plan_shutdown(settings.shutdown_grace_seconds)
     app = create_app(settings, lifecycle=lifecycle)
-    config = server_config(app, port=settings.port, plan=plan)
+    components: Components = app.state.components
+    guard = Guard(
+        max_connections=settings.limits.max_connections,
+        head_seconds=settings.limits.head_timeout_seconds,
+        body_seconds=settings.limits.body_timeout_seconds,
+        metrics=components.metrics,
+    )
+    config = server_config(app, port=settings.port, plan=plan, guard=guard)
     DrainingServer(config, lifecycle=lifecycle, drain_seconds=plan.drain).run()

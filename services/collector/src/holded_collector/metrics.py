@@ -41,6 +41,18 @@ class Metrics:
         self.in_flight = Gauge(
             "holded_collector_requests_in_flight", "Requests admitted and not yet answered.", registry=self.registry
         )
+        self.bytes_in_flight = Gauge(
+            "holded_collector_bytes_in_flight",
+            "Bytes of bodies that are held for these requests, as received and without gzip.",
+            registry=self.registry,
+        )
+        self.connections = Gauge("holded_collector_connections", "Open connections.", registry=self.registry)
+        self.connections_refused = Counter(
+            "holded_collector_connections_refused",
+            "Connections ended by a limit: too_many_connections, head_timeout, head_too_large, body_timeout.",
+            ["error"],
+            registry=self.registry,
+        )
         self.delivery_errors = Counter(
             "holded_collector_delivery_errors",
             "Events that Kafka did not take, by librdkafka's name of the error.",

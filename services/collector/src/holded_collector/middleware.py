@@ -8,6 +8,7 @@ import structlog
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from holded_collector.guard import SURPLUS
 from holded_collector.lifecycle import Lifecycle
 from holded_collector.metrics import Metrics
 from holded_collector.responses import problem
@@ -40,8 +41,8 @@ class RequestContext:
             if message["type"] == "http.response.start":
                 answered = message["status"]
                 headers: list[tuple[bytes, bytes]] = [*message.get("headers", []), (b"x-request-id", request_id)]
-                if self._lifecycle.draining:
-                    # The client's next request shall go to a pod that stays.
+                if self._lifecycle.draining or scope.get("state", {}).get(SURPLUS):
+                    # The client's next request shall go to a pod that stays, or that has room.
                     headers = [header for header in headers if header[0] != b"connection"]
                     headers.append((b"connection", b"close"))
                 message["headers"] = headers

@@ -1,18 +1,19 @@
 """uvicorn with a drain: after SIGTERM it is not ready at once, but it keeps serving until traffic has moved away."""
 
+import asyncio
 import signal
 import time
 from types import FrameType
 
-import structlog
 import uvicorn
 
+from holded_collector.guard import Guard, sweep
 from holded_collector.lifecycle import Lifecycle, ShutdownPlan
 
 KEEP_ALIVE_SECONDS = 75
 """Idle connections stay open longer than common proxies keep theirs (60 s), so that the proxy closes first."""
-
-log = structlog.get_logger(__name__)
+_SWEEP_TICKS = 5
+"""Ticks of a tenth of a second between two looks for clients whose time is up."""
 
 
 class DrainingServer(uvicorn.Server):
@@ -33,19 +34,21 @@ class DrainingServer(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         """Return whether to stop serving; called ten times a second."""
+        if counter % _SWEEP_TICKS == 0:
+            sweep(self.server_state.connections, asyncio.get_running_loop().time())
         if self._drained_at is not None and time.monotonic() >= self._drained_at:
             return True
         return await super().on_tick(counter)
 
 
-def server_config(app: object, *, port: int, plan: ShutdownPlan) -> uvicorn.Config:
+def server_config(app: object, *, port: int, plan: ShutdownPlan, guard: Guard) -> uvicorn.Config:
     """Return the server's configuration; logs go through structlog, requests are logged by the application."""
     return uvicorn.Config(
         app,  # type: ignore[arg-type]
         host="0.0.0.0",
         port=port,
         loop="uvloop",
-        http="httptools",
+        http=guard.protocol(),
         ws="none",
         lifespan="on",
         access_log=False,

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import orjson
 
+from holded_collector.admission import Admission, Place
 from holded_collector.framing import frame_raw
 from holded_collector.metrics import Metrics
 from holded_collector.rate_limit import RateLimiter
@@ -18,7 +19,6 @@ from holded_contracts.settings import CollectorLimits
 
 LARGE_BODY_BYTES = 65_536
 """Bodies from here on are judged on a thread, so that the event loop keeps answering others meanwhile."""
-RETRY_OVERLOADED_SECONDS = 1.0
 RETRY_AWAY_SECONDS = 5.0
 
 
@@ -68,10 +68,10 @@ class CollectService:
         self._schema_id = schema_id
         self._metrics = metrics
         self._rates = rates
-        self._in_flight = 0
+        self._admission = Admission(limits, metrics)
 
     @contextmanager
-    def admission(self) -> Iterator[None]:
+    def admission(self) -> Iterator[Place]:
         """Hold a place among the requests in flight.
 
         Raises
@@ -83,21 +83,8 @@ class CollectService:
             raise _unavailable("schema_id_unknown", reason)
         if (reason := self._publisher.unavailable()) is not None:
             raise _unavailable("kafka_unavailable", reason)
-        if self._in_flight >= self._limits.max_requests_in_flight:
-            raise Refusal(
-                503,
-                "overloaded",
-                f"{self._in_flight} requests are in flight; send again later, with more events in each request.",
-                retry_after_seconds=RETRY_OVERLOADED_SECONDS,
-                close=True,
-            )
-        self._in_flight += 1
-        self._metrics.in_flight.inc()
-        try:
-            yield
-        finally:
-            self._in_flight -= 1
-            self._metrics.in_flight.dec()
+        with self._admission.enter() as place:
+            yield place
 
     async def collect(self, body: bytes, source: str | None) -> tuple[int, bytes]:
         """Return status and JSON of the answer.

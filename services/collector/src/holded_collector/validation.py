@@ -16,6 +16,9 @@ from holded_contracts.settings import CollectorLimits
 MAX_TYPE_CHARS = 500
 """Longest headers.type; the column that keeps it is no wider."""
 
+MAX_PATH_CHARS = 500
+"""Longest path of a field in an answer."""
+
 
 @dataclass(frozen=True, slots=True)
 class AcceptedEvent:
@@ -90,6 +93,8 @@ def _judge_event(index: int, payload: bytes, limits: CollectorLimits, id_headers
         event = parse(payload)
     except UnusableJSONError as error:
         raise _rejected("", str(error)) from error
+    if len(payload) > limits.max_string_length:  # a string has no more characters than its event has bytes
+        _check_strings(event, limits.max_string_length)
     event_type, headers = _check_envelope(event)
     try:
         event_id = derive_event_id(payload, event_type, headers, id_headers)
@@ -121,6 +126,32 @@ def _check_envelope(event: Any) -> tuple[str, dict[str, Any]]:
         raise _RejectedError(*problems)
     # A lone surrogate is legal in JSON but not in an Avro string. The payload keeps it, and no valid type has one.
     return event_type.encode("utf-8", "replace").decode("utf-8"), headers
+
+
+def _check_strings(event: Any, limit: int) -> None:
+    """Reject an event with a longer string, naming the first one; recursion is bounded by the depth checked before."""
+
+    def walk(value: Any, path: str) -> None:
+        if isinstance(value, str):
+            if len(value) > limit:
+                raise _rejected(_printable(path), f"has {len(value)} characters; at most {limit} are allowed")
+        elif isinstance(value, dict):
+            for key, inner in value.items():
+                if len(key) > limit:
+                    message = f"has a key of {len(key)} characters; at most {limit} are allowed"
+                    raise _rejected(_printable(path), message)
+                walk(inner, f"{path}.{key}" if path else key)
+        elif isinstance(value, list):
+            for index, inner in enumerate(value):
+                walk(inner, f"{path}[{index}]")
+
+    walk(event, "")
+
+
+def _printable(path: str) -> str:
+    """Keys are the client's: they may be long, and hold lone surrogates, which no answer can."""
+    cut = path if len(path) <= MAX_PATH_CHARS else f"{path[:MAX_PATH_CHARS]}…"
+    return cut.encode("utf-8", "replace").decode("utf-8")
 
 
 def _rejected(path: str, message: str) -> _RejectedError:

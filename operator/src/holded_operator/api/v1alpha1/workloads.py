@@ -76,8 +76,18 @@ class Limits(ApiModel):
     """Size of one event's JSON in bytes (rejected in its result); below the topic's max.message.bytes."""
     max_depth: int = Field(default=64, ge=4, le=100)
     """Nesting of one event's JSON (rejected in its result); MySQL's JSON type takes 100."""
+    max_string_length: int = Field(default=262_144, ge=64)
+    """Characters of one string or key in an event (rejected in its result); the worker cuts at its own limit."""
     max_requests_in_flight: int = Field(default=256, ge=1)
     """Requests per pod that wait for Kafka (503 with Retry-After beyond)."""
+    max_bytes_in_flight: int = Field(default=67_108_864, ge=1024)
+    """Bytes of these requests' bodies per pod, as received and without gzip (503 with Retry-After beyond)."""
+    max_connections: int = Field(default=1024, ge=1, le=100_000)
+    """Connections per pod; further ones are answered with 503 and closed."""
+    head_timeout_seconds: float = Field(default=10.0, gt=0, le=600)
+    """Seconds a client has to send the head of a request (408)."""
+    body_timeout_seconds: float = Field(default=10.0, gt=0, le=600)
+    """Seconds a client has to send the body of a request (408)."""
     delivery_timeout_seconds: float = Field(default=20.0, gt=0)
     """Seconds Kafka has to take a request's events before the answer is 503."""
 
