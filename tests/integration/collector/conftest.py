@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, TopicPartition
 
 from holded_contracts.settings import (
     CollectorSettings,
@@ -147,9 +147,9 @@ def _consumer(kafka: KafkaSettings) -> Iterator[Consumer]:
         consumer.close()
 
 
-def read_topic(kafka: KafkaSettings, topic: str) -> list[tuple[int, bytes, bytes]]:
-    """Return (partition, key, value) of every record, from the beginning to the present end."""
-    records: list[tuple[int, bytes, bytes]] = []
+def read_topic(kafka: KafkaSettings, topic: str) -> list[Message]:
+    """Return every record, from the beginning to the present end."""
+    records: list[Message] = []
     with _consumer(kafka) as consumer:
         partitions = set(consumer.list_topics(topic, timeout=30).topics[topic].partitions)
         consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in partitions])
@@ -157,7 +157,7 @@ def read_topic(kafka: KafkaSettings, topic: str) -> list[tuple[int, bytes, bytes
             message = consumer.poll(30)
             assert message is not None, "Kafka is silent"
             if message.error() is None:
-                records.append((message.partition(), message.key(), message.value()))
+                records.append(message)
             elif message.error().code() == KafkaError._PARTITION_EOF:
                 partitions.discard(message.partition())
             else:
@@ -167,7 +167,16 @@ def read_topic(kafka: KafkaSettings, topic: str) -> list[tuple[int, bytes, bytes
 
 @pytest.fixture
 def read_records() -> Callable[[KafkaSettings, str], list[tuple[int, bytes, bytes]]]:
-    return read_topic
+    """Return what reads (partition, key, value) of every record of a topic."""
+    return lambda kafka, topic: [
+        (message.partition(), message.key(), message.value()) for message in read_topic(kafka, topic)
+    ]
+
+
+@pytest.fixture
+def read_headers() -> Callable[[KafkaSettings, str], list[dict[str, bytes]]]:
+    """Return what reads the headers of every record of a topic."""
+    return lambda kafka, topic: [dict(message.headers() or ()) for message in read_topic(kafka, topic)]
 
 
 @pytest.fixture

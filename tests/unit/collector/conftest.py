@@ -20,6 +20,8 @@ from holded_contracts.wire import frame
 class FakePublisher:
     def __init__(self) -> None:
         self.records: list[tuple[bytes, bytes]] = []
+        self.headers: list[dict[str, bytes]] = []
+        """Of each request's records."""
         self.away: str | None = None
         self.dead: str | None = None
         self.failure: str | None = None
@@ -36,7 +38,7 @@ class FakePublisher:
     def broken(self) -> str | None:
         return self.dead
 
-    async def publish(self, records: Sequence[tuple[bytes, bytes]]) -> None:
+    async def publish(self, records: Sequence[tuple[bytes, bytes]], headers: Sequence[tuple[str, bytes]] = ()) -> None:
         self.waiting += 1
         if self.waiting >= self.expected:
             self.full.set()
@@ -47,6 +49,7 @@ class FakePublisher:
         if self.failure is not None:
             raise DeliveryError(self.failure)
         self.records.extend(records)
+        self.headers.append(dict(headers))
 
 
 class FakeSchemaId:

@@ -220,7 +220,7 @@ async def test_500_for_a_bug_is_an_answer_with_an_id_and_claims_nothing(
 ) -> None:
     async with running() as (rig, client):
 
-        async def explode(_: object) -> None:
+        async def explode(*_: object) -> None:
             raise RuntimeError("a bug")
 
         monkeypatch.setattr(rig.publisher, "publish", explode)

@@ -66,7 +66,7 @@ async def test_every_answer_can_be_read_by_the_page_even_a_refusal(
         answers.append(await send(**{"X-Api-Key": "key"}))
         rig.publisher.away = None
 
-        async def explode(_: object) -> None:
+        async def explode(*_: object) -> None:
             raise RuntimeError("a bug")
 
         monkeypatch.setattr(rig.publisher, "publish", explode)

@@ -117,6 +117,13 @@ COLLECT_REQUEST: dict[str, Any] = {
             "description": "Comes back in the answer and stands in the logs; made up where it is missing.",
             "schema": {"type": "string", "pattern": "^[A-Za-z0-9._:-]{1,128}$"},
         },
+        {
+            "name": "traceparent",
+            "in": "header",
+            "required": False,
+            "description": "W3C trace context; it goes into Kafka with the events, as does tracestate.",
+            "schema": {"type": "string"},
+        },
     ],
     "requestBody": {
         "required": True,

@@ -13,6 +13,7 @@ from holded_collector.components import Components
 from holded_collector.guard import RETRY_SECONDS, SURPLUS
 from holded_collector.refusal import Refusal
 from holded_collector.responses import json_response, problem
+from holded_collector.tracing import record_headers
 
 router = APIRouter()
 
@@ -46,7 +47,7 @@ async def collect(request: Request) -> Response:
         body = decompress(wire, request.headers.get("content-encoding"), limits.max_body_bytes)
         if body is not wire:
             place.hold(len(body))
-        status, answer = await components.service.collect(body, source)
+        status, answer = await components.service.collect(body, source, record_headers(request))
     return json_response(status, answer)
 
 

@@ -1,12 +1,14 @@
 """Entry points: `create_app` for tests and servers, `main` for the console script."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.telemetry import TelemetryConfig
 
 from holded_collector import handlers
 from holded_collector.api import DESCRIPTION, complete
@@ -17,6 +19,7 @@ from holded_collector.lifecycle import Lifecycle, plan_shutdown
 from holded_collector.metrics import Metrics
 from holded_collector.middleware import RequestContext
 from holded_collector.server import DrainingServer, server_config
+from holded_collector.tracing import name_service, telemetry_config
 from holded_contracts.io.logs import configure_logging
 from holded_contracts.settings import CollectorSettings
 
@@ -37,11 +40,13 @@ def create_app(settings: CollectorSettings, *, lifecycle: Lifecycle | None = Non
         metrics=metrics,
         lifecycle=lifecycle or Lifecycle(),
     )
-    return build_app(components, connections)
+    return build_app(components, connections, telemetry=telemetry_config(os.environ))
 
 
-def build_app(components: Components, connections: Connections | None = None) -> FastAPI:
-    """Return the application of given components; without connections there is nothing to open."""
+def build_app(
+    components: Components, connections: Connections | None = None, *, telemetry: TelemetryConfig | None = None
+) -> FastAPI:
+    """Return the application of given components; without connections nothing is opened, without telemetry traced."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -61,7 +66,7 @@ def build_app(components: Components, connections: Connections | None = None) ->
         version=version("holded-collector"),
         lifespan=lifespan,
         redoc_url=None,
-        telemetry={"tracing": False, "metrics": False, "logs": False},
+        telemetry=telemetry or telemetry_config({}),
     )
     app.state.components = components
     app.add_middleware(RequestContext, metrics=components.metrics, lifecycle=components.lifecycle)
@@ -75,6 +80,7 @@ def main() -> None:
     """Serve until SIGTERM."""
     settings = CollectorSettings()
     configure_logging(settings, service="collector")
+    name_service()
     lifecycle = Lifecycle()
     plan = plan_shutdown(settings.shutdown_grace_seconds)
     app = create_app(settings, lifecycle=lifecycle)

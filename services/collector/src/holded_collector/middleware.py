@@ -14,7 +14,7 @@ from holded_collector.metrics import Metrics
 from holded_collector.responses import problem
 
 COUNTED_PATH = "/collect"
-_QUIET_PATHS = frozenset({"/health", "/ready", "/metrics"})
+QUIET_PATHS = frozenset({"/health", "/ready", "/metrics"})
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 
 log = structlog.get_logger(__name__)
@@ -63,7 +63,7 @@ class RequestContext:
         path = scope["path"]
         if path == COUNTED_PATH and scope["method"] == "POST":
             self._metrics.requests.labels("aborted" if answered is None else str(answered)).inc()
-        if answered is not None and answered >= 400 and path not in _QUIET_PATHS:
+        if answered is not None and answered >= 400 and path not in QUIET_PATHS:
             details: dict[str, Any] = scope.get("state", {})
             log.info("request refused", method=scope["method"], status=answered, error=details.get("error"))
 

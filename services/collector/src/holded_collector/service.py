@@ -35,8 +35,8 @@ class Publisher(Protocol):
     def broken(self) -> str | None:
         """Return why nothing will ever be published by this process again, if so."""
 
-    async def publish(self, records: Sequence[tuple[bytes, bytes]]) -> None:
-        """Return when every (key, value) is durable; raises DeliveryError."""
+    async def publish(self, records: Sequence[tuple[bytes, bytes]], headers: Sequence[tuple[str, bytes]] = ()) -> None:
+        """Return when every (key, value) is durable, each with these headers; raises DeliveryError."""
 
 
 class SchemaId(Protocol):
@@ -86,8 +86,10 @@ class CollectService:
         with self._admission.enter() as place:
             yield place
 
-    async def collect(self, body: bytes, source: str | None) -> tuple[int, bytes]:
-        """Return status and JSON of the answer.
+    async def collect(
+        self, body: bytes, source: str | None, headers: Sequence[tuple[str, bytes]] = ()
+    ) -> tuple[int, bytes]:
+        """Return status and JSON of the answer; headers go with each record.
 
         Raises
         ------
@@ -102,13 +104,13 @@ class CollectService:
         # Rejected events count, too: judging them was the cost.
         self._rates.take(source, len(judgement.accepted) + len(judgement.rejected))
         if judgement.accepted:
-            await self._publish(judgement, source)
+            await self._publish(judgement, source, headers)
             self._metrics.ack_seconds.observe(time.perf_counter() - started)
         self._metrics.events.labels("accepted").inc(len(judgement.accepted))
         self._metrics.events.labels("rejected").inc(len(judgement.rejected))
         return _status(judgement), orjson.dumps(_result(judgement))
 
-    async def _publish(self, judgement: Judgement, source: str | None) -> None:
+    async def _publish(self, judgement: Judgement, source: str | None, headers: Sequence[tuple[str, bytes]]) -> None:
         header = self._schema_id.header()
         if header is None:
             raise _unavailable("schema_id_unknown", "the schema id is not known")
@@ -128,7 +130,7 @@ class CollectService:
             for event in judgement.accepted
         ]
         try:
-            await self._publisher.publish(records)
+            await self._publisher.publish(records, headers)
         except DeliveryError as error:
             self._metrics.events.labels("unconfirmed").inc(len(records))
             raise _unavailable("kafka_unavailable", str(error)) from error

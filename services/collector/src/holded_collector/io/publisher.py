@@ -92,8 +92,8 @@ class KafkaPublisher:
         """Return the error from which only a new process recovers, if there was one."""
         return self._fatal
 
-    async def publish(self, records: Sequence[tuple[bytes, bytes]]) -> None:
-        """Return once Kafka has acknowledged every (key, value).
+    async def publish(self, records: Sequence[tuple[bytes, bytes]], headers: Sequence[tuple[str, bytes]] = ()) -> None:
+        """Return once Kafka has acknowledged every (key, value), each with these headers.
 
         Raises
         ------
@@ -101,9 +101,10 @@ class KafkaPublisher:
             If it has not taken all of them; some may be in the topic.
         """
         barrier = _Barrier(len(records), asyncio.get_running_loop())
+        options = {"headers": list(headers)} if headers else {}
         try:
             for key, value in records:
-                self._producer.produce(self._topic, value, key, on_delivery=barrier)
+                self._producer.produce(self._topic, value, key, on_delivery=barrier, **options)
         except BufferError as error:
             self._metrics.delivery_errors.labels("_QUEUE_FULL").inc(len(records))
             raise DeliveryError("the collector's queue to Kafka is full") from error
