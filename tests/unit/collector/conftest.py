@@ -108,3 +108,9 @@ def running() -> Callable[..., AbstractAsyncContextManager[tuple[Rig, httpx.Asyn
             yield rig, client
 
     return run
+
+
+@pytest.fixture
+def rig() -> Rig:
+    """Return an application of default settings."""
+    return Rig(make_settings())

@@ -304,7 +304,19 @@ async def test_the_documented_contract_has_a_real_example(running: Running) -> N
         examples = operation["requestBody"]["content"]["application/json"]["examples"]
         assert (await post(client, examples["one event"]["value"])).status_code == 202
         assert (await post(client, examples["a valid and an invalid event"]["value"])).status_code == 207
-        assert set(operation["responses"]) == {"202", "207", "400", "401", "408", "413", "415", "422", "429", "503"}
+        assert set(operation["responses"]) == {
+            "202",
+            "207",
+            "400",
+            "401",
+            "408",
+            "413",
+            "415",
+            "422",
+            "429",
+            "431",
+            "503",
+        }
         CollectResult.model_validate(operation["responses"]["207"]["content"]["application/json"]["example"])
 
 

@@ -152,6 +152,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
         "description": "This API key, or in open mode everybody together, sends faster than allowed.",
         "headers": _RETRY_AFTER,
     },
+    431: {"model": Problem, "description": "Request line and headers are too large; the connection closes."},
     503: {
         "model": Problem,
         "description": "Kafka cannot take the events now, or too many requests, bytes or connections are here already. "
