@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holded_collector.framing import frame_raw, zigzag
+from holded_collector.framing import RawFramer, zigzag
 from holded_contracts.topics import Artefact
 from holded_contracts.wire import decode, encode, frame, parsed_schema, split
 
@@ -24,14 +24,8 @@ RAW = parsed_schema(Artefact.RAW)
     ),
 )
 def test_a_record_framed_by_hand_is_what_fastavro_would_write(schema_id: int, record: dict[str, Any]) -> None:
-    value = frame_raw(
-        frame(schema_id),
-        event_id=record["event_id"],
-        received_at=record["received_at"],
-        type_=record["type"],
-        source=record["source"],
-        payload=record["payload"],
-    )
+    framer = RawFramer(frame(schema_id), received_at=record["received_at"], source=record["source"])
+    value = framer.frame(event_id=record["event_id"], type_=record["type"], payload=record["payload"])
     assert value == encode(frame(schema_id), RAW, record)
     assert split(value) == schema_id
     assert decode(value, RAW, RAW) == record
@@ -39,7 +33,7 @@ def test_a_record_framed_by_hand_is_what_fastavro_would_write(schema_id: int, re
 
 def test_an_identity_of_another_length_is_a_bug() -> None:
     with pytest.raises(ValueError, match="16 bytes, not 3"):
-        frame_raw(frame(1), event_id=b"abc", received_at=0, type_="T", source=None, payload=b"")
+        RawFramer(frame(1), received_at=0, source=None).frame(event_id=b"abc", type_="T", payload=b"")
 
 
 @pytest.mark.parametrize(("number", "encoded"), [(0, b"\0"), (-1, b"\1"), (1, b"\2"), (-64, b"\x7f"), (64, b"\x80\1")])

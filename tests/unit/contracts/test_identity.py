@@ -4,11 +4,19 @@ import json
 import uuid
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holded_contracts.identity import DEFAULT_ID_HEADERS, canonical_json, derive_event_id, format_event_id
+from holded_contracts.identity import (
+    _LONG_NUMBER,
+    DEFAULT_ID_HEADERS,
+    _has_long_number,
+    canonical_json,
+    derive_event_id,
+    format_event_id,
+)
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -81,3 +89,56 @@ def test_equal_numbers_of_two_types_do_not_collide() -> None:
 @pytest.mark.parametrize("useless", [{"eventId": ""}, {"eventId": None}, {"eventId": True}, {"eventId": ["x"]}, {}])
 def test_a_header_that_holds_no_id_falls_back_to_the_digest(useless: dict[str, Any]) -> None:
     assert derive_event_id(b'{"a":1}', "T", useless, DEFAULT_ID_HEADERS) == digest('{"a":1}')
+
+
+LITERALS = st.sampled_from(
+    [
+        "18446744073709551616",
+        "0.12345678901234567890",
+        "1e400",
+        '"\\ud800"',
+        "................",
+        "1" * 15,
+        '"' + "1" * 16 + '"',
+    ]
+)
+
+
+@given(JSON, LITERALS, st.text(max_size=20))
+def test_a_document_that_is_decoded_already_gives_the_same_identity(value: Any, literal: str, text: str) -> None:
+    payload = b'{"data": %s, "x": %s, "y": %s}' % (
+        json.dumps(value).encode(),
+        (literal if literal[0] != "." else json.dumps(literal)).encode(),
+        json.dumps(text).encode(),
+    )
+    try:
+        document = orjson.loads(payload)
+    except orjson.JSONDecodeError:
+        document = None
+    for id_headers in (DEFAULT_ID_HEADERS, ()):
+        expected = derive_event_id(payload, "T", {}, id_headers)
+        assert derive_event_id(payload, "T", {}, id_headers, document=document) == expected
+
+
+@given(st.text(alphabet="0123456789.x ", max_size=60))
+def test_the_quick_look_for_long_numbers_sees_what_the_pattern_sees(text: str) -> None:
+    payload = text.encode()
+    assert _has_long_number(payload) is bool(_LONG_NUMBER.search(payload))
+
+
+@pytest.mark.parametrize(
+    ("data", "identity"),
+    [
+        (b'{"a":1,"b":[1.5,null,"\xc3\xa9"]}', "57c3861d-f082-f941-0980-fd8e9191d2e8"),
+        (b'{"iban":"ES9121000418450200051332"}', "e1162d30-e3f8-3f55-c91e-f91320e7ac5a"),
+        (b'{"n":18446744073709551616,"s":"\\ud800"}', "3934090c-57d6-e397-3ffe-fdabc0708852"),
+    ],
+)
+def test_identities_stay_what_they_were_stored_as(data: bytes, identity: str) -> None:
+    payload = b'{"headers":{"type":"T"},"data":' + data + b"}"
+    assert format_event_id(derive_event_id(payload, "T", {}, ())) == identity
+
+
+@given(st.binary(min_size=16, max_size=16))
+def test_an_identity_is_printed_as_a_uuid(event_id: bytes) -> None:
+    assert format_event_id(event_id) == str(uuid.UUID(bytes=event_id))

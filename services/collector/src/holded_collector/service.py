@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import orjson
 
 from holded_collector.admission import Admission, Place
-from holded_collector.framing import frame_raw
+from holded_collector.framing import RawFramer
 from holded_collector.metrics import Metrics
 from holded_collector.rate_limit import RateLimiter
 from holded_collector.refusal import Refusal
@@ -114,19 +114,9 @@ class CollectService:
         header = self._schema_id.header()
         if header is None:
             raise _unavailable("schema_id_unknown", "the schema id is not known")
-        received_at = time.time_ns() // 1000
+        framer = RawFramer(header, received_at=time.time_ns() // 1000, source=source)
         records = [
-            (
-                event.event_id,
-                frame_raw(
-                    header,
-                    event_id=event.event_id,
-                    received_at=received_at,
-                    type_=event.type,
-                    source=source,
-                    payload=event.payload,
-                ),
-            )
+            (event.event_id, framer.frame(event_id=event.event_id, type_=event.type, payload=event.payload))
             for event in judgement.accepted
         ]
         try:

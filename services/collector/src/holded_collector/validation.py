@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
+
 from holded_collector.jsontext import NotAnArrayError, NotJSONError, UnusableJSONError, nesting, parse, split_array
 from holded_collector.refusal import Refusal
 from holded_contracts.identity import derive_event_id
@@ -89,18 +91,26 @@ def _judge_event(index: int, payload: bytes, limits: CollectorLimits, id_headers
         raise _rejected("", f"the event has {len(payload)} bytes; at most {limits.max_event_bytes} are allowed")
     if nesting(payload, limits.max_depth) > limits.max_depth:
         raise _rejected("", f"the event is nested deeper than {limits.max_depth} levels")
-    try:
-        event = parse(payload)
-    except UnusableJSONError as error:
-        raise _rejected("", str(error)) from error
+    event, exact = _decode(payload)
     if len(payload) > limits.max_string_length:  # a string has no more characters than its event has bytes
         _check_strings(event, limits.max_string_length)
     event_type, headers = _check_envelope(event)
     try:
-        event_id = derive_event_id(payload, event_type, headers, id_headers)
+        event_id = derive_event_id(payload, event_type, headers, id_headers, document=event if exact else None)
     except (ValueError, ArithmeticError) as error:
         raise _rejected("", f"no identity can be derived from the event: {type(error).__name__}") from error
     return AcceptedEvent(index, event_id, event_type, payload)
+
+
+def _decode(payload: bytes) -> tuple[Any, bool]:
+    """Return the event and whether orjson decoded it: its identity can then be derived without decoding it again."""
+    try:
+        return orjson.loads(payload), True
+    except orjson.JSONDecodeError:
+        try:
+            return parse(payload), False
+        except UnusableJSONError as error:
+            raise _rejected("", str(error)) from error
 
 
 def _check_envelope(event: Any) -> tuple[str, dict[str, Any]]:
