@@ -320,6 +320,16 @@ async def test_the_documented_contract_has_a_real_example(running: Running) -> N
         CollectResult.model_validate(operation["responses"]["207"]["content"]["application/json"]["example"])
 
 
+async def test_the_document_tells_how_to_send_a_key_where_one_is_asked_for(running: Running) -> None:
+    for mode, security in (("Open", None), ("ApiKey", [{"bearer": []}, {"apiKey": []}])):
+        async with running(authentication=mode) as (_, client):
+            document = (await client.get("/openapi.json")).json()
+            assert document["paths"]["/collect"]["post"].get("security") == security
+            assert set(document["components"].get("securitySchemes", {})) == (
+                {"bearer", "apiKey"} if security else set()
+            )
+
+
 async def test_neither_payload_nor_key_is_logged(
     running: Running, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -172,8 +172,21 @@ COLLECT_RESPONSES: dict[int | str, dict[str, Any]] = {
 }
 
 
-def complete(document: dict[str, Any]) -> dict[str, Any]:
-    """Add the example of an answer to a generated document: FastAPI drops nulls, and event_id is one of them."""
-    answers = document["paths"]["/collect"]["post"]["responses"]
-    answers["207"]["content"]["application/json"]["example"] = EXAMPLE_RESULT
+_SECURITY_SCHEMES: dict[str, Any] = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "An API key as 'Authorization: Bearer KEY'."},
+    "apiKey": {"type": "apiKey", "in": "header", "name": "X-Api-Key", "description": "An API key in its own header."},
+}
+
+
+def complete(document: dict[str, Any], *, keys: bool) -> dict[str, Any]:
+    """Add to a generated document what FastAPI does not know.
+
+    That is the example of an answer (it drops nulls, and event_id is one of them) and, if `keys` are asked for, the two
+    ways to send one, so that /docs can.
+    """
+    operation = document["paths"]["/collect"]["post"]
+    operation["responses"]["207"]["content"]["application/json"]["example"] = EXAMPLE_RESULT
+    if keys:
+        document["components"]["securitySchemes"] = _SECURITY_SCHEMES
+        operation["security"] = [{name: []} for name in _SECURITY_SCHEMES]
     return document

@@ -26,7 +26,8 @@ from holded_contracts.settings import CollectorSettings
 
 class _Application(FastAPI):
     def openapi(self) -> dict[str, Any]:
-        return complete(super().openapi())
+        components: Components = self.state.components
+        return complete(super().openapi(), keys=components.keys is not None)
 
 
 def create_app(settings: CollectorSettings, *, lifecycle: Lifecycle | None = None) -> FastAPI:
