@@ -1,11 +1,12 @@
 """The application with a publisher that the test controls."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import httpx
 import pytest
+import structlog
 from fastapi import FastAPI
 
 from holded_collector.components import assemble
@@ -108,6 +109,14 @@ def running() -> Callable[..., AbstractAsyncContextManager[tuple[Rig, httpx.Asyn
             yield rig, client
 
     return run
+
+
+@pytest.fixture(autouse=True)
+def plain_tracebacks() -> Iterator[None]:
+    """Log without rich's tracebacks: rendering one takes seconds."""
+    structlog.configure(processors=[structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)])
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture

@@ -64,7 +64,10 @@ class Client:
 
     async def closed(self) -> bool:
         async with asyncio.timeout(5):
-            return await self.reader.read() == b""
+            try:
+                return await self.reader.read() == b""
+            except ConnectionResetError:  # closed while more was on its way
+                return True
 
 
 @dataclass
@@ -185,10 +188,13 @@ async def test_a_head_without_end_is_refused(serving: Serving) -> None:
     async with serving() as server:
         client = await server.connect()
         client.send(b"POST /collect HTTP/1.1\r\n")
-        for number in range(0, MAX_HEAD_BYTES, 1000):
-            client.send(b"X-%d: " % number + b"x" * 1000 + b"\r\n")
-            await asyncio.sleep(0)
-        assert_problem(await client.answer(), 431, "head_too_large")
+        answering = asyncio.create_task(client.answer())
+        sent = 0
+        while not answering.done() and sent < 100 * MAX_HEAD_BYTES:
+            client.send(b"X-%d: " % sent + b"x" * 1000 + b"\r\n")
+            sent += 1000
+            await asyncio.wait([answering], timeout=0.001)
+        assert_problem(await answering, 431, "head_too_large")
 
 
 async def test_beyond_its_connections_it_refuses_events_but_answers_probes(serving: Serving) -> None:
