@@ -59,21 +59,24 @@ def test_duplicates_are_known_after_a_restart(workers: Workers, raw: RawTopic, s
     assert state.assert_ledger_balances() == {"records": 200, "silver": 150, "dead_letters": 0, "duplicates": 50}
 
 
-@pytest.mark.parametrize("rows_before_kill", [1, 4000])
-def test_sigkill_under_load_loses_and_doubles_nothing(
-    workers: Workers, raw: RawTopic, state: Topics, rows_before_kill: int
+@pytest.mark.parametrize(("records_before", "end"), [(1, "kill"), (4000, "kill"), (1000, "stop")])
+def test_an_end_under_load_loses_and_doubles_nothing(
+    workers: Workers, raw: RawTopic, state: Topics, records_before: int, end: str
 ) -> None:
     payloads = [event(number) for number in range(8000)]
     raw.send(payloads)
     first = workers.start_ready()
     wait_until(
-        lambda: first.metric("holded_worker_records_total") >= rows_before_kill,
+        lambda: first.metric("holded_worker_records_total") >= records_before,
         timeout=60,
         interval=0.01,
         what="under way",
     )
-    first.kill()
-    assert sum(state.committed().values()) < len(payloads), "it was killed in mid-load"
+    if end == "stop":
+        assert first.stop() == 0
+    else:
+        first.kill()
+    assert sum(state.committed().values()) < len(payloads), "it ended in mid-load"
 
     workers.start_ready()
     wait_until(state.drained, timeout=90)

@@ -1,6 +1,7 @@
 """The worker's membership in its consumer group, and its micro-batches."""
 
 import json
+import logging
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -68,7 +69,8 @@ class RawConsumer:
                 "queued.max.messages.kbytes": 32_768,
                 "statistics.interval.ms": 5_000,
                 "stats_cb": self._on_stats,
-            }
+            },
+            logger=logging.getLogger("librdkafka.consumer"),
         )
 
     def subscribe(self) -> None:

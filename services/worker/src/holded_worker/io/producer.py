@@ -1,5 +1,6 @@
 """The worker's transactional producer."""
 
+import logging
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
@@ -50,7 +51,8 @@ class TransactionalProducer:
                 "message.max.bytes": 1_048_576,
                 "queue.buffering.max.messages": 500_000,
                 "queue.buffering.max.kbytes": 262_144,
-            }
+            },
+            logger=logging.getLogger("librdkafka.producer"),
         )
 
     def init(self) -> None:
