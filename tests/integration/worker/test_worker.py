@@ -9,7 +9,7 @@ import pytest
 from holded_contracts import wire
 from holded_contracts.settings import SchemaRegistrySettings
 from holded_contracts.topics import Artefact
-from tests.integration.worker.support import RawTopic, Topics, Workers, event, identity
+from tests.integration.worker.support import PARTITIONS, RawTopic, Topics, Workers, event, identity
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.integration
@@ -153,3 +153,19 @@ def test_more_workers_than_partitions_are_ready_too(workers: Workers) -> None:
         workers.start(f"worker-{number}")
     for worker in workers.started:
         wait_until(worker.ready, timeout=90, what=f"{worker.settings.pod_name} is ready")
+
+
+@pytest.mark.parametrize("restarted", [False, True], ids=["running", "restarted in its session"])
+def test_new_partitions_are_read(workers: Workers, raw: RawTopic, state: Topics, *, restarted: bool) -> None:
+    raw.send([event(number) for number in range(30)])
+    first = workers.start_ready()
+    wait_until(state.drained, timeout=60)
+    if restarted:
+        first.kill()
+        workers.start_ready()
+    state.grow(PARTITIONS + 2)
+    # A producer of its own, which knows the new partitions at once.
+    RawTopic(state.settings).send([event(number) for number in range(100, 400)])
+    assert state.end_offsets(Artefact.RAW)[PARTITIONS + 1] > 0
+    wait_until(state.drained, timeout=90)
+    assert state.assert_ledger_balances()["silver"] == 330

@@ -10,7 +10,7 @@ import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from holded_contracts.settings import WorkerSettings
-from holded_contracts.topics import worker_group
+from holded_contracts.topics import group_instance_id, worker_group
 from holded_worker.domain.records import RawRecord
 from holded_worker.io.errors import FatalError, TransientError, is_fatal, translated
 
@@ -51,30 +51,25 @@ class RawConsumer:
         self.assigned: set[int] = set()
         self.joined = False
         self.connected = False
+        self._settings = settings
+        self._consumer: Any = None
+        self._partitions = 0
+
+    def subscribe(self, partitions: int) -> None:
+        """Join the group as the reader of a raw topic of so many partitions, anew where their number has changed.
+
+        The assignment arrives during a later `poll_batch`.
+        """
+        if partitions == self._partitions:
+            return
+        if self._partitions:
+            log.info("raw has grown; joining anew", before=self._partitions, now=partitions)
+            self.close()
+        self._partitions = partitions
         self._consumer = Consumer(
-            {
-                **settings.kafka.client_config(),
-                "client.id": settings.pod_name,
-                "group.id": worker_group(settings.pipeline.namespace, settings.pipeline.name),
-                "group.instance.id": settings.pod_name,
-                "session.timeout.ms": SESSION_TIMEOUT_MS,
-                "partition.assignment.strategy": "cooperative-sticky",
-                "enable.auto.commit": False,
-                "enable.auto.offset.store": False,
-                "auto.offset.reset": "earliest",
-                # Also makes the broker hold back committed offsets while a transaction over them is still open.
-                "isolation.level": "read_committed",
-                "allow.auto.create.topics": False,
-                "topic.metadata.refresh.interval.ms": 30_000,
-                "queued.max.messages.kbytes": 32_768,
-                "statistics.interval.ms": 5_000,
-                "stats_cb": self._on_stats,
-            },
+            _config(self._settings, partitions) | {"stats_cb": self._on_stats},
             logger=logging.getLogger("librdkafka.consumer"),
         )
-
-    def subscribe(self) -> None:
-        """Join the group; the assignment arrives during a later `poll_batch`."""
         self._consumer.subscribe(
             [self._topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_revoke
         )
@@ -208,7 +203,8 @@ class RawConsumer:
 
     def close(self) -> None:
         """Stop reading. The membership stays until the session times out or the pod comes back."""
-        self._consumer.close()
+        if self._consumer is not None:
+            self._consumer.close()
         self.joined = False
 
     def _on_assign(self, consumer: Any, partitions: list[TopicPartition]) -> None:
@@ -236,3 +232,22 @@ class RawConsumer:
     def _on_stats(self, text: str) -> None:
         brokers = json.loads(text).get("brokers", {}).values()
         self.connected = any(broker.get("state") == "UP" for broker in brokers)
+
+
+def _config(settings: WorkerSettings, partitions: int) -> dict[str, Any]:
+    return {
+        **settings.kafka.client_config(),
+        "client.id": settings.pod_name,
+        "group.id": worker_group(settings.pipeline.namespace, settings.pipeline.name),
+        "group.instance.id": group_instance_id(settings.pod_name, partitions),
+        "session.timeout.ms": SESSION_TIMEOUT_MS,
+        "partition.assignment.strategy": "cooperative-sticky",
+        "enable.auto.commit": False,
+        "enable.auto.offset.store": False,
+        "auto.offset.reset": "earliest",
+        # Also makes the broker hold back committed offsets while a transaction over them is still open.
+        "isolation.level": "read_committed",
+        "allow.auto.create.topics": False,
+        "queued.max.messages.kbytes": 32_768,
+        "statistics.interval.ms": 5_000,
+    }

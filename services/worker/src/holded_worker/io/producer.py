@@ -44,6 +44,8 @@ class TransactionalProducer:
                 "client.id": settings.pod_name,
                 "transactional.id": transactional_id(settings.pipeline.namespace, settings.pod_name),
                 "transaction.timeout.ms": TRANSACTION_TIMEOUT_MS,
+                # Silver grows with raw: its new partitions must be known by the time raw's are read.
+                "topic.metadata.refresh.interval.ms": 10_000,
                 "linger.ms": 5,
                 "batch.size": 500_000,
                 "compression.type": "lz4",
