@@ -348,7 +348,7 @@ class FakeDatabase(_Fake):
     def __init__(self, writes: Writes) -> None:
         super().__init__(writes)
         self.applied: list[str] | None = None
-        self.totals: LedgerTotals | None = LedgerTotals(processed=0, gold=0, dead_letters=0, duplicates=0)
+        self.totals: LedgerTotals | None = LedgerTotals(former=0, gold=0, dead_letters=0, duplicates=0)
         self.ledger_error: OperatorError | None = None
 
     def migrate(self, access: DatabaseAccess) -> tuple[str, ...]:
@@ -360,7 +360,7 @@ class FakeDatabase(_Fake):
             self.writes.end(f"migrate {name}")
         return tuple(pending)
 
-    def ledger(self, access: DatabaseAccess) -> LedgerTotals | None:
+    def ledger(self, access: DatabaseAccess, raw_topic_id: str) -> LedgerTotals | None:
         self._call()
         if self.ledger_error is not None:
             raise self.ledger_error
