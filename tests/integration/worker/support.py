@@ -49,7 +49,7 @@ class RawTopic:
         registry.close()
         self._producer = Producer({**settings.kafka.client_config(), "enable.idempotence": True, "linger.ms": 5})
 
-    def send(self, payloads: list[bytes]) -> None:
+    def send(self, payloads: list[bytes], headers: dict[str, bytes] | None = None) -> None:
         """Send events, keyed by their identity; returns when Kafka has them."""
         for payload in payloads:
             event_id = identity(payload)
@@ -61,7 +61,7 @@ class RawTopic:
                 "payload": payload,
             }
             value = wire.encode(self.header, wire.parsed_schema(Artefact.RAW), fields)
-            self._producer.produce(self._topic, value, event_id)
+            self._producer.produce(self._topic, value, event_id, headers=headers)
             self._producer.poll(0)
         assert self._producer.flush(30) == 0
 

@@ -1,5 +1,6 @@
 """A worker process between real topics: what comes in comes out, exactly once."""
 
+import json
 import signal
 from collections import Counter
 
@@ -169,3 +170,16 @@ def test_new_partitions_are_read(workers: Workers, raw: RawTopic, state: Topics,
     assert state.end_offsets(Artefact.RAW)[PARTITIONS + 1] > 0
     wait_until(state.drained, timeout=90)
     assert state.assert_ledger_balances()["silver"] == 330
+
+
+def test_the_trace_context_of_a_record_stands_in_its_metadata(workers: Workers, raw: RawTopic, state: Topics) -> None:
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    raw.send([event(1)], headers={"traceparent": trace.encode(), "other": b"\xff"})
+    raw.send([event(2)], headers={"traceparent": b"\xff"})
+    raw.send([event(3)])
+    workers.start_ready()
+    wait_until(state.drained, timeout=60)
+    found = {
+        value["event_id"]: json.loads(value["metadata"]).get("traceparent") for value in state.values(Artefact.SILVER)
+    }
+    assert found == {identity(event(1)): trace, identity(event(2)): None, identity(event(3)): None}

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import structlog
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from holded_contracts.settings import WorkerSettings
 from holded_contracts.topics import group_instance_id, worker_group
@@ -19,6 +19,7 @@ SESSION_TIMEOUT_MS = 15_000
 MAX_BATCH_BYTES = 16_777_216
 """A batch is closed at this size whatever its number of records, so that large events can't fill the memory."""
 _CHUNK = 500
+_MAX_TRACEPARENT = 256
 _IDLE_WAIT_SECONDS = 0.5
 _CALL_SECONDS = 5.0
 
@@ -111,7 +112,7 @@ class RawConsumer:
         for message in messages:
             error = message.error()
             if error is None:
-                records.append(RawRecord(self._topic, message.partition(), message.offset(), message.value()))
+                records.append(_raw_record(self._topic, message))
             elif is_fatal(error):
                 raise FatalError(f"consume: {error}")
             else:
@@ -232,6 +233,15 @@ class RawConsumer:
     def _on_stats(self, text: str) -> None:
         brokers = json.loads(text).get("brokers", {}).values()
         self.connected = any(broker.get("state") == "UP" for broker in brokers)
+
+
+def _raw_record(topic: str, message: Message) -> RawRecord:
+    traceparent = None
+    for name, value in message.headers() or ():
+        # ASCII or not from the collector: the header is for people who look for a trace, never a reason to refuse.
+        if name == "traceparent" and value is not None and value.isascii() and len(value) <= _MAX_TRACEPARENT:
+            traceparent = value.decode("ascii")
+    return RawRecord(topic, message.partition(), message.offset(), message.value(), traceparent)
 
 
 def _config(settings: WorkerSettings, partitions: int) -> dict[str, Any]:
