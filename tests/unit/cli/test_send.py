@@ -15,7 +15,7 @@ from holded_cli.send.events import Generator, Outgoing, split_array
 from holded_cli.send.mixture import Shares
 from holded_cli.send.record import Recorder, recording
 from holded_cli.send.schedule import Schedule
-from holded_cli.send.sender import Delivery, Sender
+from holded_cli.send.sender import Delivery, Sender, Target
 
 
 def verdicts(request):
@@ -53,8 +53,8 @@ def numbered(count):
 
 
 def sender(handler, schedule=None, delivery=None, **options):
-    client = httpx.AsyncClient(transport=httpx.MockTransport(handler), base_url="http://collector")
-    return Sender(client, schedule or Schedule(50), delivery or Delivery(), **options)
+    target = Target(httpx.MockTransport(handler), "http://collector/")
+    return Sender(target, schedule or Schedule(50), delivery or Delivery(), **options)
 
 
 class Waits(list):
@@ -176,11 +176,22 @@ async def test_another_answer_is_a_failure_that_keeps_what_was_counted(status):
     assert tally.failure == f"batch 2: POST http://collector/collect: {status} no"
 
 
-async def test_an_address_that_can_never_work_is_not_retried():
-    client = httpx.AsyncClient(base_url="collector:8000")
-    tally = await Sender(client, Schedule(1), Delivery()).run(numbered(1))
-    assert tally.failure is not None
-    assert "UnsupportedProtocol" in tally.failure
+@pytest.mark.parametrize("url", ["collector:8000", "ftp://collector", "http://", "http://127.0.0.1:port", ""])
+def test_an_address_that_can_never_work_is_refused(url):
+    with pytest.raises(httpx.InvalidURL):
+        Target(httpx.MockTransport(accept_all), url)
+
+
+async def test_the_key_goes_with_every_request():
+    keys = []
+
+    def keep(request):
+        keys.append(request.headers["X-Api-Key"])
+        return accept_all(request)
+
+    target = Target(httpx.MockTransport(keep), "http://collector", "secret-word")
+    await Sender(target, Schedule(1), Delivery()).run(numbered(2))
+    assert keys == ["secret-word"] * 2
 
 
 @pytest.mark.parametrize("concurrency", [1, 4])

@@ -31,10 +31,7 @@ def collector(monkeypatch):
             response = answer(request)
             return await response if inspect.isawaitable(response) else response
 
-        def client(url, *_):
-            return httpx.AsyncClient(transport=httpx.MockTransport(keep), base_url=url)
-
-        monkeypatch.setattr(command, "open_client", client)
+        monkeypatch.setattr(command, "AiohttpTransport", lambda _: httpx.MockTransport(keep))
         return bodies
 
     return answering
@@ -176,4 +173,4 @@ def test_a_record_that_cannot_be_opened_fails_before_anything_is_sent(collector,
 def test_an_address_that_is_none_is_a_message():
     result = send("--generate", 1, "--url", "http://127.0.0.1:port")
     assert result.exit_code == 1
-    assert result.stderr.startswith("holded: ")
+    assert result.stderr.startswith("holded: Invalid port")

@@ -17,8 +17,9 @@ from holded_cli.send.events import Generator, InputError, Outgoing, select_types
 from holded_cli.send.mixture import MixtureError, Shares
 from holded_cli.send.record import recording
 from holded_cli.send.schedule import Schedule, parse_seconds
-from holded_cli.send.sender import Delivery, Sender, open_client
+from holded_cli.send.sender import Delivery, Sender, Target
 from holded_cli.send.tally import Tally
+from holded_cli.send.transport import AiohttpTransport
 from holded_cli.send.view import progress, summary
 from holded_cli.terminal import failure, show
 
@@ -120,8 +121,8 @@ def send(
         raise typer.BadParameter(str(error)) from error
     delivery = Delivery(concurrency, compress, patience)
     try:
-        client = open_client(url, api_key, concurrency)
-        tally = asyncio.run(_run(source, client, schedule, delivery, record=record))
+        target = Target(AiohttpTransport(concurrency), url, api_key)
+        tally = asyncio.run(_run(source, target, schedule, delivery, record=record))
     except (OSError, httpx.InvalidURL) as error:
         raise failure(str(error)) from error
     numbers = tally.as_json() | {"planned": source.total, "seed": source.seed}
@@ -151,12 +152,10 @@ def _from_file(file: Path) -> Source:
     return Source(events, len(events), None)
 
 
-async def _run(
-    source: Source, client: httpx.AsyncClient, schedule: Schedule, delivery: Delivery, *, record: Path | None
-) -> Tally:
+async def _run(source: Source, target: Target, schedule: Schedule, delivery: Delivery, *, record: Path | None) -> Tally:
     with recording(record) as recorder, progress(source.total) as update:
-        async with client:
-            sender = Sender(client, schedule, delivery, recorder=recorder, progress=update)
+        async with target.transport:
+            sender = Sender(target, schedule, delivery, recorder=recorder, progress=update)
             with _calling_on_signals(sender.stop):
                 return await sender.run(source.events)
 
