@@ -114,12 +114,9 @@ class Sender:
         self._headers = target.headers | ({"Content-Encoding": "gzip"} if delivery.compress else {})
 
     async def run(self, events: Iterable[Outgoing]) -> Tally:
-        """Send the events until they or the duration end, a request cannot be delivered, or `stop` is called.
+        """Send the events until they or the duration end, something fails, or `stop` is called.
 
-        Raises
-        ------
-        OSError
-            If the record cannot be written.
+        The tally's `failure` says what failed: a request that cannot be delivered, or a record that cannot be written.
         """
         batches = (_Batch(*item) for item in enumerate(batched(events, self._schedule.batch, strict=False)))
         self._start = time.perf_counter()
@@ -129,8 +126,6 @@ class Sender:
                     group.create_task(self._work(batches))
         except TimeoutError:
             pass  # the grace after `stop` has passed; the tally knows the events without an answer
-        except ExceptionGroup as group:
-            raise group.exceptions[0] from group
         finally:
             self._finished = True
             self.tally.seconds = self._elapsed()
@@ -138,9 +133,9 @@ class Sender:
 
     def stop(self) -> None:
         """Start no more requests; those in flight have GRACE_SECONDS, and no time at all after a second call."""
-        grace = 0.0 if self.tally.interrupted else GRACE_SECONDS
         if self._finished:
             return
+        grace = 0.0 if self.tally.interrupted else GRACE_SECONDS
         self.tally.interrupted = True
         self._ending.set()
         self._deadline.reschedule(asyncio.get_running_loop().time() + grace)
@@ -169,16 +164,23 @@ class Sender:
         try:
             answer, began = await self._until_answered(batch)
         except (BatchFailedError, RetryLaterError) as error:
-            self.tally.failure = self.tally.failure or f"batch {batch.number + 1}: {error}"
-            self._ending.set()
+            self._fail(batch, error)
             return
         acked, acked_at = self._elapsed(), datetime.now(UTC)
-        if self._recorder is not None:
-            self._recorder.write(batch.number, batch.events, answer, sent_at, acked_at)
         kinds = [event.kind for event in batch.events]
         self.tally.answered(answer, kinds, latency=acked - began, delay=acked - started + lateness)
         self.tally.seconds = acked
         self._progress(self.tally)
+        try:
+            if self._recorder is not None:
+                self._recorder.write(batch.number, batch.events, answer, sent_at, acked_at)
+        except OSError as error:
+            self._fail(batch, error)
+
+    def _fail(self, batch: _Batch, error: Exception) -> None:
+        """Start no more requests; the first failure is the one that is told."""
+        self.tally.failure = self.tally.failure or f"batch {batch.number + 1}: {error}"
+        self._ending.set()
 
     async def _until_answered(self, batch: _Batch) -> _Attempt:
         body = b"[" + b",".join(event.payload for event in batch.events) + b"]"

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from holded_cli.send.tally import Tally
 
@@ -14,15 +14,14 @@ from holded_cli.send.tally import Tally
 def progress(total: int | None) -> Iterator[Callable[[Tally], None]]:
     """Show a line of progress on standard error; yields what brings it up to date."""
     columns = (
-        TextColumn("sending"),
-        BarColumn(bar_width=24),
+        BarColumn(bar_width=20),
         TextColumn("{task.completed:,.0f}"),
         TextColumn("{task.fields[tally].rate:,.0f}/s"),
         TextColumn("{task.fields[tally].in_flight:,} in flight"),
         TextColumn("[green]{task.fields[tally].accepted:,} accepted"),
         TextColumn("[red]{task.fields[tally].rejected:,} rejected"),
         TextColumn("[yellow]{task.fields[tally].repeated:,} retries"),
-        TimeElapsedColumn(),
+        TimeElapsedColumn(table_column=Column(min_width=len("0:00:00"))),  # the bar gives way on a narrow terminal
     )
     with Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task("", total=total, tally=Tally())
