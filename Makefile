@@ -88,10 +88,10 @@ format: init ## format and fix what can be fixed
 	$(RUN)/ruff format .
 
 unit: init tools ## tests without containers (helm renders the charts)
-	$(RUN)/pytest tests/unit
+	$(RUN)/pytest tests/unit --numprocesses 2
 
-integration: init tools ## tests with real Kafka, registry and MySQL in containers
-	$(RUN)/pytest tests/integration
+integration: init tools ## tests with real Kafka, registry and MySQL in containers, one set for each of two processes
+	$(RUN)/pytest tests/integration --numprocesses 2 --dist loadfile
 
 e2e: init tools ## tests on a kind cluster of their own
 	$(RUN)/pytest tests/e2e

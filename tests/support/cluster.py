@@ -57,6 +57,11 @@ class Cluster:
         found: list[dict[str, Any]] = answer["items"]
         return found
 
+    def sigkill(self, command: str) -> None:
+        """Kill the process with this command on the node, as the kernel does when memory runs out."""
+        node = f"{self.name}-control-plane"
+        subprocess.run(["docker", "exec", node, "pkill", "-KILL", "-f", command], check=True, timeout=30)
+
     @contextmanager
     def port_forward(self, target: str, port: int, namespace: str) -> Iterator[int]:
         """Forward a port of 127.0.0.1 to a Service or pod; the forward is restarted if the pod behind it goes."""

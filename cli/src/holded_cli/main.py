@@ -1,21 +1,19 @@
 """The `holded` command line, also installed as `kubectl-holded`."""
 
-import json
 import sys
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from holded_cli.gold import GoldUnavailableError, Ledger, open_gold
 from holded_cli.report import NotYetError, ReportSettings, as_json, read_report, render, wait_until_settled
 from holded_cli.samples import Mix, generate
 from holded_cli.samples import render as render_samples
-from holded_cli.send import InputError, Sender, Tally, open_client, split_array
+from holded_cli.send.command import send
+from holded_cli.terminal import failure, show
 from holded_contracts.settings import MySQLSettings
 
 app = typer.Typer(
@@ -26,36 +24,7 @@ app = typer.Typer(
 )
 
 
-@app.command()
-def send(
-    file: Annotated[Path, typer.Argument(help="JSON array of events; - for standard input.", allow_dash=True)],
-    url: Annotated[str, typer.Option(help="Base URL of the collector.")] = "http://127.0.0.1:8000",
-    batch: Annotated[int, typer.Option(min=1, help="Events per request.")] = 50,
-    api_key: Annotated[
-        str | None, typer.Option(envvar="HOLDED_API_KEY", help="Key, where the collector asks for one.")
-    ] = None,
-    patience: Annotated[
-        float, typer.Option(help="Seconds to keep retrying one batch after 429, 503 or no answer.")
-    ] = 60,
-    *,
-    compress: Annotated[bool, typer.Option("--gzip", help="Compress the requests.")] = False,
-    json_output: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
-    """Post a JSON array of events to the collector in batches and count its answers.
-
-    Exits with 0 when every batch was answered, rejected events included, and with 1 otherwise.
-    """
-    try:
-        events = split_array(sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes())
-    except (OSError, InputError) as error:
-        raise _failure(f"{file}: {error}") from error
-    with open_client(url, api_key) as client, _progress("sending") as bar:
-        task = bar.add_task("events", total=len(events))
-        sender = Sender(client, compress=compress, patience_seconds=patience)
-        tally = sender.send(events, batch, progress=lambda count: bar.advance(task, count))
-    _show(tally.as_json(), _tally_table(tally), json_output=json_output)
-    if tally.failure is not None:
-        raise _failure(f"{tally.failure}; {len(events) - tally.events} of {len(events)} events have no answer")
+app.command()(send)
 
 
 @app.command()
@@ -88,8 +57,8 @@ def report(
         with open_gold(mysql) as gold:
             result = read_report(gold, newest=newest, accepted=wait_for if accepted is None else accepted)
     except (GoldUnavailableError, NotYetError) as error:
-        raise _failure(str(error)) from error
-    _show(as_json(result), render(result), json_output=json_output)
+        raise failure(str(error)) from error
+    show(as_json(result), render(result), json_output=json_output)
 
 
 @app.command()
@@ -120,7 +89,7 @@ def _mysql_settings(flags: dict[str, Any]) -> MySQLSettings:
         return ReportSettings(mysql=flags).mysql
     except ValidationError as error:
         problems = ", ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
-        raise _failure(f"where MySQL is, is not known: {problems} (set HOLDED_MYSQL__… or the flags)") from error
+        raise failure(f"where MySQL is, is not known: {problems} (set HOLDED_MYSQL__… or the flags)") from error
 
 
 def _progress(verb: str) -> Progress:
@@ -132,30 +101,3 @@ def _progress(verb: str) -> Progress:
         TimeElapsedColumn(),
     )
     return Progress(*columns, console=Console(stderr=True))
-
-
-def _tally_table(tally: Tally) -> Table:
-    numbers = tally.as_json()
-    table = Table("", title="Sent", title_justify="left", show_header=False)
-    table.add_column(justify="right")
-    table.add_row("accepted", f"{tally.accepted:,}")
-    table.add_row("rejected", f"{tally.rejected:,}")
-    for name, count in sorted(tally.rejected_by_field.items()):
-        table.add_row(f"  {name}", f"{count:,}")
-    table.add_row("requests answered", f"{tally.batches:,}")
-    table.add_row("requests repeated", f"{tally.retries:,}")
-    for name, value in numbers["latency_ms"].items():
-        table.add_row(f"latency {name}", "" if value is None else f"{value:,.1f} ms")
-    return table
-
-
-def _show(numbers: dict[str, Any], tables: Any, *, json_output: bool) -> None:
-    if json_output:
-        typer.echo(json.dumps(numbers, ensure_ascii=False, indent=2))
-    else:
-        Console().print(tables)
-
-
-def _failure(message: str) -> typer.Exit:
-    typer.echo(f"holded: {message}", err=True)
-    return typer.Exit(1)

@@ -5,7 +5,7 @@
 
 import json
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -74,13 +74,14 @@ def generate(mix: Mix | None = None, *, seed: int = 20261120) -> list[Sample]:
     """Return the samples of a mix in the order in which they are sent; a duplicate always comes after its original."""
     mix = mix or Mix()
     random = Random(seed)  # noqa: S311 -- reproducible samples, nothing secret
-    tenants = _tenants(random)
-    samples = [_gold(random, tenants, number) for number in range(mix.gold)]
+    tenants = tenants_of(random)
+    samples = [gold(random, tenants, number) for number in range(mix.gold)]
     samples += [
-        _fault(random, tenants, Kind.REJECTED, _REJECTED[n % len(_REJECTED)], mix.gold + n) for n in range(mix.rejected)
+        fault(random, tenants, Kind.REJECTED, REJECTED_FAULTS[n % len(REJECTED_FAULTS)], mix.gold + n)
+        for n in range(mix.rejected)
     ]
     samples += [
-        _fault(random, tenants, Kind.DEAD_LETTER, _DEAD_LETTERS[n % len(_DEAD_LETTERS)], mix.gold + n)
+        fault(random, tenants, Kind.DEAD_LETTER, DEAD_LETTER_FAULTS[n % len(DEAD_LETTER_FAULTS)], mix.gold + n)
         for n in range(mix.dead_letters)
     ]
     random.shuffle(samples)
@@ -93,13 +94,15 @@ def render(samples: list[Sample]) -> str:
     return "[\n" + ",\n".join(lines) + "\n]\n"
 
 
-def _tenants(random: Random) -> tuple[Tenant, ...]:
+def tenants_of(random: Random) -> tuple[Tenant, ...]:
+    """Return the customers of a run."""
     draw = Draw(random, FIRST_MOMENT)
     return tuple(Tenant(draw.id(), tuple(draw.id() for _ in range(4))) for _ in range(12))
 
 
-def _gold(random: Random, tenants: tuple[Tenant, ...], number: int) -> Sample:
-    event_type = EVENT_TYPES[number % len(EVENT_TYPES)]
+def gold(random: Random, tenants: tuple[Tenant, ...], number: int, types: Sequence[EventType] = EVENT_TYPES) -> Sample:
+    """Return a valid event: its number decides on type, own id, missing stamp and illegal characters."""
+    event_type = types[number % len(types)]
     event = _event(random, tenants, event_type)
     about = "plain"
     if number % _WITH_ID_HEADER_EVERY == 0:
@@ -134,11 +137,12 @@ def _with_duplicates(random: Random, samples: list[Sample], count: int) -> list[
     placed = [(float(place), sample) for place, sample in enumerate(samples)]
     for number, (place, original) in enumerate(random.sample(originals, min(count, len(originals)))):
         later = place + (len(samples) - place) * (1.0 - random.random())
-        placed.append((later, _copy(original, reordered=number % 2 == 1)))
+        placed.append((later, copy_of(original, reordered=number % 2 == 1)))
     return [sample for _, sample in sorted(placed, key=itemgetter(0))]
 
 
-def _copy(original: Sample, *, reordered: bool) -> Sample:
+def copy_of(original: Sample, *, reordered: bool) -> Sample:
+    """Return a duplicate of a gold sample: another header where its own id tells it, else the same event."""
     headers = original.event["headers"]
     if ID_HEADER in headers:
         redelivered = original.event | {"headers": headers | {"X-Redelivery-Attempt": 2}}
@@ -156,13 +160,22 @@ def _reversed_keys(value: Any) -> Any:
     return value
 
 
-type _Fault = tuple[str, Callable[[dict[str, Any]], Any]]
+type Fault = tuple[str, Callable[[dict[str, Any]], Any]]
 """The field that is wrong, and what turns a valid event into a wrong one."""
 
 
-def _fault(random: Random, tenants: tuple[Tenant, ...], kind: Kind, fault: _Fault, number: int) -> Sample:
-    about, spoil = fault
-    return Sample(kind, spoil(_event(random, tenants, EVENT_TYPES[number % len(EVENT_TYPES)])), about)
+def fault(
+    random: Random,
+    tenants: tuple[Tenant, ...],
+    kind: Kind,
+    wrong: Fault,
+    number: int,
+    *,
+    types: Sequence[EventType] = EVENT_TYPES,
+) -> Sample:
+    """Return an event with this fault."""
+    about, spoil = wrong
+    return Sample(kind, spoil(_event(random, tenants, types[number % len(types)])), about)
 
 
 def _header(name: str, value: Any) -> Callable[[dict[str, Any]], Any]:
@@ -173,7 +186,7 @@ def _data(value: Any) -> Callable[[dict[str, Any]], Any]:
     return lambda event: event | {"data": value}
 
 
-_REJECTED: tuple[_Fault, ...] = (
+REJECTED_FAULTS: tuple[Fault, ...] = (
     ("headers missing", lambda event: {"data": event["data"]}),
     ("headers not an object", lambda event: event | {"headers": ["type", event["headers"]["type"]]}),
     (
@@ -189,7 +202,7 @@ _REJECTED: tuple[_Fault, ...] = (
     ("event null", lambda _event: None),
 )
 
-_DEAD_LETTERS: tuple[_Fault, ...] = (
+DEAD_LETTER_FAULTS: tuple[Fault, ...] = (
     ("headers.type without namespaces", _header("type", "WalletTransactionCreatedEvent")),
     (
         "headers.type of another vendor",

@@ -26,6 +26,6 @@ class DeadLetterReason(StrEnum):
     TOO_DEEP = "too_deep"
     """The event is nested deeper than MySQL's JSON type can hold (100 levels)."""
     TOO_LARGE = "too_large"
-    """The event is larger than the sink can store."""
+    """The event, enriched, is larger than a Kafka record may be."""
     STORAGE_REFUSED = "storage_refused"
     """MySQL refuses this row, and this row alone, for its content."""

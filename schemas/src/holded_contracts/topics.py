@@ -41,3 +41,13 @@ def sink_group(namespace: str, pipeline: str) -> str:
 def transactional_id(namespace: str, pod: str) -> str:
     """Return the producer identity of a worker pod: stable over restarts, so a new pod fences its predecessor."""
     return f"{namespace}.{pod}"
+
+
+def group_instance_id(pod: str, partitions: int) -> str:
+    """Return the static group membership of a pod that reads this many partitions.
+
+    A static member that comes back within its session gets its old assignment without a rebalance, and when it was the
+    group's leader, nobody looks for new partitions from then on. So the number is part of the identity: where topics
+    have grown, the pod comes back as somebody new, which makes the group share out everything.
+    """
+    return f"{pod}.{partitions}"

@@ -66,16 +66,29 @@ def writes(server: MySQLSettings) -> int:
 def test_database_and_tables_are_made_once_and_then_only_read(
     gateway: MySQLDatabase, access: DatabaseAccess, mysql_server: MySQLSettings
 ) -> None:
-    assert gateway.ledger(access) is None
+    assert gateway.ledger(access, "today") is None
     done = gateway.migrate(access)
     assert done[0] == f"CREATE DATABASE {access.database}"
     assert list(done[1:]) == sorted(path.stem for path in SQL_DIR.glob("*.sql"))
-    assert gateway.ledger(access) == LedgerTotals(processed=0, gold=0, dead_letters=0, duplicates=0)
+    assert gateway.ledger(access, "today") == LedgerTotals(former=0, gold=0, dead_letters=0, duplicates=0)
 
     before = writes(mysql_server)
     assert gateway.migrate(access) == ()
-    assert gateway.ledger(access) is not None
+    assert gateway.ledger(access, "today") is not None
     assert writes(mysql_server) == before
+
+
+def test_the_ledger_counts_former_raw_topics_apart(
+    gateway: MySQLDatabase, access: DatabaseAccess, mysql_server: MySQLSettings
+) -> None:
+    gateway.migrate(access)
+    for topic_id, partition, records in (("today", 0, 7), ("yesterday", 0, 20), ("yesterday", 1, 3)):
+        query(
+            mysql_server,
+            f"INSERT INTO `{access.database}`.worker_ledger VALUES"
+            f" ('{topic_id}', {partition}, 'raw', {records}, {records}, {records}, 0, 2, NOW())",
+        )
+    assert gateway.ledger(access, "today") == LedgerTotals(former=23, gold=0, dead_letters=0, duplicates=6)
 
 
 def test_a_killed_migration_is_taken_up_again_past_its_stale_lock(
@@ -150,7 +163,7 @@ def test_an_account_without_rights_is_told_what_to_grant_and_needs_no_more(
         gateway.migrate(limited)
     query(mysql_server, f"GRANT ALL ON {access.database}.* TO {limited.username}")
     assert gateway.migrate(limited)
-    assert gateway.ledger(limited) is not None
+    assert gateway.ledger(limited, "today") is not None
     assert gateway.drop(limited)
     query(mysql_server, f"DROP USER {limited.username}")
 

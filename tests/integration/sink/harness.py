@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 import pymysql
 from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient, NewPartitions
 
 from holded_contracts.io.probes import Heartbeat
 from holded_contracts.io.registry import RegistryReader
@@ -118,6 +119,7 @@ class Stream:
 
     def __init__(self, settings: SinkSettings) -> None:
         self._topics = settings.topics
+        self._kafka = settings.kafka.client_config()
         registry = RegistryReader(settings.schema_registry)
         self._headers = {
             artefact: frame(registry.schema_id(getattr(settings.topics, artefact), artefact)) for artefact in Artefact
@@ -129,6 +131,14 @@ class Stream:
         self._producer.init_transactions(30)
         self.written = 0
         """Records in committed transactions."""
+
+    def grow(self, artefact: Artefact, partitions: int) -> None:
+        """Give a topic more partitions; this producer knows them when the call returns."""
+        topic = getattr(self._topics, artefact)
+        admin = AdminClient({**self._kafka})
+        for grown in admin.create_partitions([NewPartitions(topic, partitions)]).values():
+            grown.result(30)
+        wait_until(lambda: len(self._producer.list_topics(topic, timeout=5).topics[topic].partitions) == partitions)
 
     @contextmanager
     def transaction(self, *, commit: bool = True) -> Iterator[None]:

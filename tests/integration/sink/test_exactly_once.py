@@ -260,3 +260,24 @@ def test_building_a_sink_writes_nothing(settings, gold):
     with build_sink(settings, threading.Event(), Heartbeat()) as sink:
         assert sink.not_ready() == "waiting for the consumer group"
     assert gold.handled() == 0
+
+
+@pytest.mark.parametrize("restarted", [False, True], ids=["running", "restarted in its session"])
+def test_new_partitions_are_read(settings, stream, gold, restarted):
+    with stream.transaction():
+        stream.write(Artefact.SILVER, silver(1))
+    with process(settings) as first:
+        gold.wait_for(1)
+        first.kill()
+        first.wait(30)
+        if not restarted:
+            settings = settings.model_copy(update={"pod_name": "sink-1"})
+        with process(settings):
+            with stream.transaction():
+                stream.write(Artefact.SILVER, silver(2))
+            gold.wait_for(2, timeout=90)
+            stream.grow(Artefact.SILVER, 5)
+            with stream.transaction():
+                stream.write(Artefact.SILVER, silver(3, raw_partition=4))
+            gold.wait_for(3, timeout=90)
+    assert gold.value("SELECT COUNT(*) FROM events WHERE raw_partition = 4") == 1

@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka.admin import AdminClient, NewPartitions, OffsetSpec
 
 from holded_contracts import wire
 from holded_contracts.identity import DEFAULT_ID_HEADERS, derive_event_id
@@ -27,6 +27,7 @@ from tests.support.waiting import wait_until
 TYPE = r"Holded\Wallet\Domain\Transaction\Events\WalletTransactionCreatedEvent"
 RECEIVED_AT = 1_790_000_000_000_000
 PARTITIONS = 3
+"""Of each topic, until a test makes it grow."""
 
 
 def event(number: int) -> bytes:
@@ -48,7 +49,7 @@ class RawTopic:
         registry.close()
         self._producer = Producer({**settings.kafka.client_config(), "enable.idempotence": True, "linger.ms": 5})
 
-    def send(self, payloads: list[bytes]) -> None:
+    def send(self, payloads: list[bytes], headers: dict[str, bytes] | None = None) -> None:
         """Send events, keyed by their identity; returns when Kafka has them."""
         for payload in payloads:
             event_id = identity(payload)
@@ -60,7 +61,7 @@ class RawTopic:
                 "payload": payload,
             }
             value = wire.encode(self.header, wire.parsed_schema(Artefact.RAW), fields)
-            self._producer.produce(self._topic, value, event_id)
+            self._producer.produce(self._topic, value, event_id, headers=headers)
             self._producer.poll(0)
         assert self._producer.flush(30) == 0
 
@@ -144,16 +145,30 @@ class Topics:
 
     settings: WorkerSettings
     admin: AdminClient
+    partitions: int = PARTITIONS
+
+    def grow(self, partitions: int) -> None:
+        """Give raw and silver more partitions."""
+        self.partitions = partitions
+        for topic in (self.settings.topics.silver, self.settings.topics.raw):
+            for grown in self.admin.create_partitions([NewPartitions(topic, partitions)]).values():
+                grown.result(30)
+        # A client of its own: the old one goes on with what it knows for minutes.
+        self.admin = AdminClient({**self.settings.kafka.client_config()})
+        wait_until(lambda: sum(self.end_offsets(Artefact.RAW).values()) > 0, what="the new partitions are known")
 
     def end_offsets(self, artefact: Artefact) -> dict[int, int]:
         topic = getattr(self.settings.topics, artefact)
-        wanted = {TopicPartition(topic, partition): OffsetSpec.latest() for partition in range(PARTITIONS)}
+        wanted = {TopicPartition(topic, partition): OffsetSpec.latest() for partition in range(self.count(artefact))}
         return {key.partition: found.result(10).offset for key, found in self.admin.list_offsets(wanted).items()}
+
+    def count(self, artefact: Artefact) -> int:
+        return self.partitions if artefact in (Artefact.RAW, Artefact.SILVER) else PARTITIONS
 
     def committed(self) -> dict[int, int]:
         with consumer(self.settings) as reader:
             positions = reader.committed(
-                [TopicPartition(self.settings.topics.raw, partition) for partition in range(PARTITIONS)], 10
+                [TopicPartition(self.settings.topics.raw, partition) for partition in range(self.partitions)], 10
             )
         return {position.partition: max(0, position.offset) for position in positions}
 

@@ -7,11 +7,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from confluent_kafka.admin import AdminClient
 from prometheus_client import CollectorRegistry
 
 from holded_contracts.io.probes import Heartbeat
-from holded_contracts.io.registry import RegistryReader
+from holded_contracts.io.registry import RegistryReader, UnknownSchemaError
 from holded_contracts.settings import WorkerSettings
 from holded_contracts.topics import Artefact
 from holded_worker.domain.process import Rules
@@ -19,6 +18,7 @@ from holded_worker.driver import Driver
 from holded_worker.embedded import EmbeddedRunner
 from holded_worker.io.errors import TransientError
 from holded_worker.io.producer import TransactionalProducer
+from holded_worker.main import admin_client
 from holded_worker.metrics import Metrics
 from tests.integration.worker.support import RawTopic, Topics, event, identity
 from tests.support.waiting import wait_until
@@ -35,7 +35,7 @@ def running(settings: WorkerSettings) -> Iterator[CollectorRegistry]:
         settings,
         runner=EmbeddedRunner(Rules.of(settings)),
         registry=RegistryReader(settings.schema_registry),
-        admin=AdminClient({**settings.kafka.client_config()}),
+        admin=admin_client(settings),
         metrics=Metrics(metrics),
         heartbeat=Heartbeat(),
         stop=stop,
@@ -66,10 +66,11 @@ def failing(real: Callable[..., None], *, every: int, before: bool) -> Callable[
     return call
 
 
-@pytest.mark.parametrize(("step", "before"), [("begin", True), ("send", True), ("send", False), ("commit", True)])
+@pytest.mark.parametrize("fault", [("begin", True), ("send", True), ("send", False), ("commit", True)])
 def test_a_batch_that_fails_is_taken_back_whole_and_done_again(
-    settings: WorkerSettings, raw: RawTopic, state: Topics, monkeypatch: pytest.MonkeyPatch, step: str, before: bool
+    settings: WorkerSettings, raw: RawTopic, state: Topics, monkeypatch: pytest.MonkeyPatch, fault: tuple[str, bool]
 ) -> None:
+    step, before = fault
     monkeypatch.setattr(
         TransactionalProducer, step, failing(getattr(TransactionalProducer, step), every=3, before=before)
     )
@@ -86,27 +87,24 @@ def test_a_batch_that_fails_is_taken_back_whole_and_done_again(
 def test_a_registry_without_our_schemas_makes_no_dead_letters(
     settings: WorkerSettings, raw: RawTopic, state: Topics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A registry that lost its storage answers 404 to everything."""
-    from holded_contracts.io.registry import UnknownSchemaError
-
+    """A registry that lost its storage answers 404 to every question about our ids."""
     lost = threading.Event()
     lost.set()
-    for name in ("schema", "schema_id"):
-        real = getattr(RegistryReader, name)
+    real_schema, real_schema_id = RegistryReader.schema, RegistryReader.schema_id
 
-        def answer(self: RegistryReader, *args: Any, real: Callable[..., Any] = real) -> Any:
-            if (
-                lost.is_set()
-                and args[0] != settings.topics.silver
-                and Artefact.RAW in args
-                or len(args) == 1
-                and lost.is_set()
-            ):
-                raise UnknownSchemaError("not here")
-            return real(self, *args)
+    def schema(self: RegistryReader, schema_id: int) -> Any:
+        if lost.is_set():
+            raise UnknownSchemaError("no such id")
+        return real_schema(self, schema_id)
 
-        monkeypatch.setattr(RegistryReader, name, answer)
+    def schema_id(self: RegistryReader, topic: str, artefact: Artefact) -> int:
+        if lost.is_set() and artefact is Artefact.RAW:  # the worker has looked up the others when it started
+            raise UnknownSchemaError("no such subject")
+        return real_schema_id(self, topic, artefact)
+
     raw.send([event(number) for number in range(10)])
+    monkeypatch.setattr(RegistryReader, "schema", schema)
+    monkeypatch.setattr(RegistryReader, "schema_id", schema_id)
     with running(settings) as metrics:
         wait_until(
             lambda: metrics.get_sample_value("holded_worker_transaction_errors_total", {"kind": "transient"}),

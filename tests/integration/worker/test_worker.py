@@ -1,5 +1,6 @@
 """A worker process between real topics: what comes in comes out, exactly once."""
 
+import json
 import signal
 from collections import Counter
 
@@ -9,7 +10,7 @@ import pytest
 from holded_contracts import wire
 from holded_contracts.settings import SchemaRegistrySettings
 from holded_contracts.topics import Artefact
-from tests.integration.worker.support import RawTopic, Topics, Workers, event, identity
+from tests.integration.worker.support import PARTITIONS, RawTopic, Topics, Workers, event, identity
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.integration
@@ -59,21 +60,24 @@ def test_duplicates_are_known_after_a_restart(workers: Workers, raw: RawTopic, s
     assert state.assert_ledger_balances() == {"records": 200, "silver": 150, "dead_letters": 0, "duplicates": 50}
 
 
-@pytest.mark.parametrize("rows_before_kill", [1, 4000])
-def test_sigkill_under_load_loses_and_doubles_nothing(
-    workers: Workers, raw: RawTopic, state: Topics, rows_before_kill: int
+@pytest.mark.parametrize(("records_before", "end"), [(1, "kill"), (4000, "kill"), (1000, "stop")])
+def test_an_end_under_load_loses_and_doubles_nothing(
+    workers: Workers, raw: RawTopic, state: Topics, records_before: int, end: str
 ) -> None:
     payloads = [event(number) for number in range(8000)]
     raw.send(payloads)
     first = workers.start_ready()
     wait_until(
-        lambda: first.metric("holded_worker_records_total") >= rows_before_kill,
+        lambda: first.metric("holded_worker_records_total") >= records_before,
         timeout=60,
         interval=0.01,
         what="under way",
     )
-    first.kill()
-    assert sum(state.committed().values()) < len(payloads), "it was killed in mid-load"
+    if end == "stop":
+        assert first.stop() == 0
+    else:
+        first.kill()
+    assert sum(state.committed().values()) < len(payloads), "it ended in mid-load"
 
     workers.start_ready()
     wait_until(state.drained, timeout=90)
@@ -150,3 +154,32 @@ def test_more_workers_than_partitions_are_ready_too(workers: Workers) -> None:
         workers.start(f"worker-{number}")
     for worker in workers.started:
         wait_until(worker.ready, timeout=90, what=f"{worker.settings.pod_name} is ready")
+
+
+@pytest.mark.parametrize("restarted", [False, True], ids=["running", "restarted in its session"])
+def test_new_partitions_are_read(workers: Workers, raw: RawTopic, state: Topics, *, restarted: bool) -> None:
+    raw.send([event(number) for number in range(30)])
+    first = workers.start_ready()
+    wait_until(state.drained, timeout=60)
+    if restarted:
+        first.kill()
+        workers.start_ready()
+    state.grow(PARTITIONS + 2)
+    # A producer of its own, which knows the new partitions at once.
+    RawTopic(state.settings).send([event(number) for number in range(100, 400)])
+    assert state.end_offsets(Artefact.RAW)[PARTITIONS + 1] > 0
+    wait_until(state.drained, timeout=90)
+    assert state.assert_ledger_balances()["silver"] == 330
+
+
+def test_the_trace_context_of_a_record_stands_in_its_metadata(workers: Workers, raw: RawTopic, state: Topics) -> None:
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    raw.send([event(1)], headers={"traceparent": trace.encode(), "other": b"\xff"})
+    raw.send([event(2)], headers={"traceparent": b"\xff"})
+    raw.send([event(3)])
+    workers.start_ready()
+    wait_until(state.drained, timeout=60)
+    found = {
+        value["event_id"]: json.loads(value["metadata"]).get("traceparent") for value in state.values(Artefact.SILVER)
+    }
+    assert found == {identity(event(1)): trace, identity(event(2)): None, identity(event(3)): None}

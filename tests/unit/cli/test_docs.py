@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from holded_cli.samples import Kind, generate
+from holded_cli.send.record import Acknowledged
+from holded_cli.send.tally import Tally
 from holded_contracts.identity import DEFAULT_ID_HEADERS
 from holded_contracts.reasons import DeadLetterReason
 from holded_operator.exceptions import OperatorError
@@ -95,3 +97,17 @@ def test_every_check_of_the_quality_score_is_listed():
 def test_every_decision_is_in_the_list():
     pages = {page.name for page in (ROOT / "docs" / "decisions").glob("[0-9]*.md")}
     assert pages == set(re.findall(r"\((\d{4}-[\w-]+\.md)\)", read("docs/decisions/README.md")))
+
+
+def test_every_number_of_a_summary_of_sending_is_explained():
+    page = read("docs/guides/sending-events.md")
+    table = page.partition("## The summary")[2]
+    explained = {
+        name for cell in re.findall(r"^\| (`.*?`) \|", table, re.MULTILINE) for name in re.findall(r"`(\w+)`", cell)
+    }
+    assert explained == set(Tally().as_json()) | {"planned", "seed"}
+
+
+def test_the_example_of_a_recorded_line_has_its_fields():
+    (line,) = re.findall(r"^(\{\"event_id\".*\})$", read("docs/guides/sending-events.md"), re.MULTILINE)
+    assert tuple(json.loads(line)) == Acknowledged.__struct_fields__

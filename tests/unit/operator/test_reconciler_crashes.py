@@ -5,7 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from holded_operator.reconciler import Verdict
-from tests.support.operator_fakes import KilledError, World, pipeline
+from tests.support.fake_writes import KilledError
+from tests.support.operator_fakes import World, pipeline
 
 MAX_PASSES = 20
 

@@ -191,12 +191,21 @@ def test_lag_and_ledger_stand_in_the_status(world: World) -> None:
     world.kubernetes.create(pipeline())
     world.kafka.ends["events.raw"] = {0: 10, 1: 20, 2: 0}
     world.kafka.committed["tests.demo.worker"] = {0: 10, 1: 5}
-    world.database.totals = LedgerTotals(processed=15, gold=11, dead_letters=3, duplicates=1)
+    world.database.totals = LedgerTotals(former=0, gold=11, dead_letters=3, duplicates=1)
     converge(world)
     status = world.kubernetes.pipelines["demo"]["status"]
     assert status["lag"] == 15
     ledger = {key: value for key, value in status["ledger"].items() if key != "at"}
     assert ledger == {"accepted": 30, "gold": 11, "deadLetters": 3, "duplicates": 1, "inFlight": 15}
+
+
+def test_a_raw_topic_that_was_made_again_adds_to_what_was_accepted_before(world: World) -> None:
+    world.kubernetes.create(pipeline())
+    world.kafka.ends["events.raw"] = {0: 3, 1: 0, 2: 0}
+    world.database.totals = LedgerTotals(former=40, gold=38, dead_letters=3, duplicates=1)
+    converge(world)
+    ledger = world.kubernetes.pipelines["demo"]["status"]["ledger"]
+    assert (ledger["accepted"], ledger["inFlight"]) == (43, 1)
 
 
 def test_unreadable_lag_and_ledger_do_not_flip_ready(world: World) -> None:

@@ -78,9 +78,10 @@ class RegisteredSchema:
 
 @dataclass(frozen=True)
 class LedgerTotals:
-    """The one row of the database's view `ledger`."""
+    """What the database has counted of a pipeline's events."""
 
-    processed: int
+    former: int
+    """Events processed from raw topics that are no more: one that is made again counts its offsets from 0."""
     gold: int
     dead_letters: int
     duplicates: int
@@ -225,8 +226,8 @@ class DatabaseGateway(Protocol):
         """Create the database where it is missing, apply pending migrations; returns the names of what it did."""
         ...
 
-    def ledger(self, access: DatabaseAccess) -> LedgerTotals | None:
-        """Return the totals of the view `ledger`, None when the database has no such view yet."""
+    def ledger(self, access: DatabaseAccess, raw_topic_id: str) -> LedgerTotals | None:
+        """Return the totals, None when the database has no view `ledger` yet; `raw_topic_id` is that of today's raw."""
         ...
 
     def drop(self, access: DatabaseAccess) -> bool:

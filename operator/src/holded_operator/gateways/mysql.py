@@ -89,8 +89,8 @@ class MySQLDatabase:
             with _advisory_lock(cursor, access.database):
                 return (*done, *self._apply(access, self._pending(cursor, access.database)))
 
-    def ledger(self, access: DatabaseAccess) -> LedgerTotals | None:
-        """Return the totals of the view `ledger`, None when the database has no such view yet."""
+    def ledger(self, access: DatabaseAccess, raw_topic_id: str) -> LedgerTotals | None:
+        """Return the totals, None when the database has no view `ledger` yet; `raw_topic_id` is that of today's raw."""
         with self._connection(access, database=None) as cursor:
             if not _rows(
                 cursor,
@@ -98,8 +98,12 @@ class MySQLDatabase:
                 access.database,
             ):
                 return None
-            query = f"SELECT processed, gold, dead_letters, duplicates FROM `{access.database}`.ledger"  # noqa: S608 -- a checked identifier
-            row = _rows(cursor, query)[0]
+            query = (
+                "SELECT (SELECT COALESCE(SUM(records), 0)"  # noqa: S608 -- a checked identifier
+                f" FROM `{access.database}`.worker_ledger WHERE topic_id <> %s),"
+                f" gold, dead_letters, duplicates FROM `{access.database}`.ledger"
+            )
+            row = _rows(cursor, query, raw_topic_id)[0]
         return LedgerTotals(*(int(value) for value in row))
 
     def drop(self, access: DatabaseAccess) -> bool:

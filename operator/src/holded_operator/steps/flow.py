@@ -44,10 +44,10 @@ def observe_flow(
 
     What is downstream is read first: everything it has counted was accepted before, so no difference is negative.
     """
-    totals = _totals(database, database_access)
     if kafka_access is None or pipeline.spec.topics.raw.name not in topics:
         return Flow()
     raw = topics[pipeline.spec.topics.raw.name]
+    totals = _totals(database, database_access, raw.topic_id)
     group = worker_group(pipeline.metadata.namespace, pipeline.metadata.name)
     try:
         committed = kafka.committed_offsets(kafka_access, group, raw.name, raw.partitions)
@@ -63,15 +63,16 @@ def observe_flow(
     )
 
 
-def _totals(database: DatabaseGateway, access: DatabaseAccess | None) -> LedgerTotals | None:
+def _totals(database: DatabaseGateway, access: DatabaseAccess | None, raw_topic_id: str) -> LedgerTotals | None:
     if access is None:
         return None
     try:
-        return database.ledger(access)
+        return database.ledger(access, raw_topic_id)
     except OperatorError as error:
         _log.info("the ledger could not be read: %s", error)
         return None
 
 
 def _ledger(accepted: int, totals: LedgerTotals) -> Ledger:
+    accepted += totals.former
     return Ledger(accepted=accepted, gold=totals.gold, dead_letters=totals.dead_letters, duplicates=totals.duplicates)

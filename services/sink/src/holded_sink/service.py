@@ -69,7 +69,7 @@ class Sink:
     def not_ready(self) -> str | None:
         """Return why the sink stores nothing now, None when it does."""
         if not self._source.joined:
-            return "waiting for the consumer group"
+            return self._source.problem or "waiting for the consumer group"
         return self._fault or self._source.problem or self._housekeeping.problem
 
     def run(self) -> None:

@@ -12,6 +12,7 @@ from tenacity.nap import sleep_using_event
 from holded_contracts.io.probes import Heartbeat
 from holded_contracts.io.registry import RegistryReader
 from holded_contracts.settings import WorkerSettings
+from holded_contracts.topics import Artefact
 from holded_worker.dedup import DedupIndex
 from holded_worker.domain.records import RawRecord
 from holded_worker.embedded import BatchResult, EmbeddedRunner
@@ -27,6 +28,8 @@ from holded_worker.pipeline import now_micros
 
 _REBUILD_SLICE_SECONDS = 0.5
 _HOUSEKEEPING_SECONDS = 5.0
+_TOPOLOGY_SECONDS = 10.0
+"""Between two looks at the topics: new partitions are read after that, and a topic that was made again is noticed."""
 
 log = structlog.get_logger()
 
@@ -64,6 +67,7 @@ class Driver:
         self._rebuilds: dict[int, Iterator[None]] = {}
         self._fault: str | None = "starting"
         self._next_housekeeping = 0.0
+        self._next_look = time.monotonic() + _TOPOLOGY_SECONDS
 
     def not_ready(self) -> str | None:
         """Return why this worker is not ready, None when it is; called by the probes' thread."""
@@ -100,9 +104,9 @@ class Driver:
     def _start(self) -> None:
         encoders = self._persistently(lambda: Encoders(self._registry, self._settings.topics))
         self._outputs = OutputBuilder(self._settings, encoders)
-        self._persistently(self._current_topology)
+        topology = self._persistently(self._current_topology)
         self._persistently(self._producer.init)
-        self._consumer.subscribe()
+        self._consumer.subscribe(topology.partitions[Artefact.RAW])
         log.info("started", topic=self._settings.topics.raw)
 
     def _persistently[T](self, work: Callable[[], T]) -> T:
@@ -239,3 +243,7 @@ class Driver:
             index.evict(now_micros())
         sizes = {partition: len(index) for partition, index in self._indexes.items()}
         self._metrics.partitions(self._consumer.lag(), sizes, len(self._rebuilds))
+        if time.monotonic() >= self._next_look:
+            self._next_look = time.monotonic() + _TOPOLOGY_SECONDS
+            self._topology = None
+            self._consumer.subscribe(self._current_topology().partitions[Artefact.RAW])

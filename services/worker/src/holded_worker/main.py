@@ -30,7 +30,8 @@ def main() -> None:
     """Run the worker until SIGTERM or SIGINT; the exit code is 1 after a fault that a new process may heal."""
     settings = WorkerSettings()
     configure_logging(settings, service="worker")
-    logging.getLogger("apache_beam").setLevel(logging.WARNING)
+    for chatty in ("apache_beam", "httpx"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     stop = threading.Event()
     _stop_on_signals(stop, settings.shutdown_grace_seconds)
     sys.exit(run(settings, stop))
@@ -44,7 +45,7 @@ def run(settings: WorkerSettings, stop: threading.Event) -> int:
         settings,
         runner=EmbeddedRunner(Rules.of(settings)),
         registry=registry,
-        admin=AdminClient({**settings.kafka.client_config(), "client.id": f"{settings.pod_name}-admin"}),
+        admin=admin_client(settings),
         metrics=Metrics(),
         heartbeat=heartbeat,
         stop=stop,
@@ -66,6 +67,11 @@ def run(settings: WorkerSettings, stop: threading.Event) -> int:
         registry.close()
     log.info("stopped")
     return 0
+
+
+def admin_client(settings: WorkerSettings) -> AdminClient:
+    """Return a client for questions about topics; it logs nothing, because what goes wrong is raised."""
+    return AdminClient({**settings.kafka.client_config(), "client.id": f"{settings.pod_name}-admin", "log_level": 0})
 
 
 def _stop_on_signals(stop: threading.Event, grace_seconds: float) -> None:

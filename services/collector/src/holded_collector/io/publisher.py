@@ -195,6 +195,8 @@ def producer_config(settings: CollectorSettings) -> dict[str, str | int | float 
         "enable.idempotence": True,
         # Java's default: a record re-sent by any Kafka client with the same key meets its copies in one partition.
         "partitioner": "murmur2_random",
+        # New partitions are used within seconds instead of five minutes.
+        "topic.metadata.refresh.interval.ms": 10_000,
         "linger.ms": LINGER_MS,
         "batch.size": 1_000_000,
         "message.max.bytes": max(1_000_000, limits.max_event_bytes + ENVELOPE_BYTES),

@@ -20,7 +20,7 @@ from confluent_kafka import (
 from confluent_kafka.admin import AdminClient
 
 from holded_contracts.settings import SinkSettings
-from holded_contracts.topics import Artefact, sink_group
+from holded_contracts.topics import Artefact, group_instance_id, sink_group
 from holded_sink import metrics
 from holded_sink.batch import Position, Record, Source
 from holded_sink.errors import KafkaFatalError, SystemicError, TransientError
@@ -57,11 +57,17 @@ class SilverSource:
         """Whether the group has answered; a member may well own nothing."""
         self.problem: str | None = None
         """What keeps Kafka from delivering, None when it delivers."""
+        self._settings = settings
         self._admin = AdminClient({**settings.kafka.client_config()}, logger=_KafkaLog())
-        self._consumer = Consumer(_consumer_config(settings), logger=_KafkaLog())
-        self._consumer.subscribe(
-            sorted(self._artefacts), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_revoke
-        )
+        self._membership: Consumer | None = None
+        self._partitions = 0
+        """Partitions of all inputs together at the time of joining."""
+
+    @property
+    def _consumer(self) -> Consumer:
+        if self._membership is None:
+            raise TransientError(self.problem or "not a member of the consumer group yet")
+        return self._membership
 
     @property
     def positions(self) -> Mapping[Source, Position]:
@@ -150,6 +156,8 @@ class SilverSource:
 
     def idle(self, seconds: float) -> None:
         """Stay in the group for `seconds` without fetching; returns early on stop or when the assignment changes."""
+        if self._membership is None:
+            self._join()
         self.suspend()
         generation = self.generation
         until = time.monotonic() + seconds
@@ -158,8 +166,10 @@ class SilverSource:
             if left <= 0:
                 return
             self._beat()
-            message = self._consumer.poll(min(left, _TURN_SECONDS))
-            if message is not None:
+            turn = min(left, _TURN_SECONDS)
+            if self._membership is None:
+                self._stop.wait(turn)
+            elif (message := self._membership.poll(turn)) is not None:
                 self._record(message)  # nothing is assigned, so it can only be an error
 
     def report(self) -> None:
@@ -168,13 +178,14 @@ class SilverSource:
         Where a partition's end was reached, that counts and not the last record: behind it stand the markers of the
         worker's transactions, which are offsets without a record.
         """
-        try:
-            answer = self._consumer.list_topics(timeout=_ANSWER_TIMEOUT / 2)
-        except KafkaException as error:
-            self.problem = f"Kafka: {error}"
+        partitions = self._count_partitions()
+        if partitions is None:
             return
-        missing = [topic for topic in self._artefacts if topic not in answer.topics]
-        self.problem = f"Kafka has no topic {', '.join(missing)}" if missing else None
+        if partitions != self._partitions:
+            log.info("inputs have grown; joining anew", before=self._partitions, now=partitions)
+            self._leave()
+            self._join()
+            return
         reached = {source: max(at.next_offset, self._ends.get(source, 0)) for source, at in self._positions.items()}
         for source, offset in reached.items():
             _, high = self._consumer.get_watermark_offsets(TopicPartition(source.topic, source.partition), cached=True)
@@ -183,7 +194,36 @@ class SilverSource:
 
     def close(self) -> None:
         """Leave; a static member keeps its partitions until its session times out or it comes back."""
-        self._consumer.close()
+        if self._membership is not None:
+            self._membership.close()
+
+    def _join(self) -> None:
+        """Become a member of the group, if Kafka tells what there is to read."""
+        partitions = self._count_partitions()
+        if partitions is None:
+            return
+        self._partitions = partitions
+        self._membership = Consumer(_consumer_config(self._settings, partitions), logger=_KafkaLog())
+        self._membership.subscribe(
+            sorted(self._artefacts), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_revoke
+        )
+
+    def _leave(self) -> None:
+        self._changed(self._consumer, [])
+        self.close()
+        self._membership = None
+        self.joined = False
+
+    def _count_partitions(self) -> int | None:
+        """Return the number of partitions of all inputs; None, with a `problem`, when it is not known."""
+        try:
+            known = self._admin.list_topics(timeout=_ANSWER_TIMEOUT / 2).topics
+        except KafkaException as error:
+            self.problem = f"Kafka: {error}"
+            return None
+        missing = [topic for topic in self._artefacts if topic not in known]
+        self.problem = f"Kafka has no topic {', '.join(missing)}" if missing else None
+        return None if missing else sum(len(known[topic].partitions) for topic in self._artefacts)
 
     def _mirror(self, offsets: Mapping[Source, int]) -> None:
         if not offsets:
@@ -261,11 +301,11 @@ class _KafkaLog:
         log.log(level, text % arguments if arguments else text)
 
 
-def _consumer_config(settings: SinkSettings) -> dict[str, object]:
+def _consumer_config(settings: SinkSettings, partitions: int) -> dict[str, object]:
     return {
         **settings.kafka.client_config(),
         "group.id": sink_group(settings.pipeline.namespace, settings.pipeline.name),
-        "group.instance.id": settings.pod_name,
+        "group.instance.id": group_instance_id(settings.pod_name, partitions),
         "client.id": settings.pod_name,
         "isolation.level": "read_committed",
         "enable.auto.commit": False,
@@ -276,8 +316,6 @@ def _consumer_config(settings: SinkSettings) -> dict[str, object]:
         "partition.assignment.strategy": "range",
         "session.timeout.ms": 30_000,
         "max.poll.interval.ms": 300_000,
-        # New topics and partitions are seen within seconds.
-        "topic.metadata.refresh.interval.ms": 10_000,
         "fetch.wait.max.ms": 100,
         # Back-pressure: at most this much waits in memory, per process and per partition.
         "queued.max.messages.kbytes": 32_768,

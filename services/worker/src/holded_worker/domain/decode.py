@@ -36,6 +36,7 @@ def decode(record: RawRecord, schemas: SchemaSource) -> RawEvent | Refusal:
         fields["type"],
         fields["source"],
         fields["payload"],
+        record.traceparent,
     )
 
 

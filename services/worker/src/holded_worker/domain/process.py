@@ -105,7 +105,7 @@ def score_event(classified: Classified, rules: Rules) -> Scored:
 def to_silver(scored: Scored, rules: Rules, now: int) -> SilverRecord | Refusal:
     """Return the silver record, or a refusal when it is larger than Kafka takes; `now` in microseconds."""
     event, envelope, facts, context, quality = scored
-    metadata = _metadata(envelope, facts, quality)
+    metadata = _metadata(event, envelope, facts, quality)
     if len(envelope.data_json) + len(metadata) + _FRAME_BYTES > MAX_RECORD_BYTES:
         detail = (
             f"event: data has {len(envelope.data_json)} bytes and metadata {len(metadata)}; "
@@ -138,7 +138,7 @@ def to_silver(scored: Scored, rules: Rules, now: int) -> SilverRecord | Refusal:
     }
 
 
-def _metadata(envelope: Envelope, facts: Facts, quality: Quality) -> bytes:
+def _metadata(event: RawEvent, envelope: Envelope, facts: Facts, quality: Quality) -> bytes:
     """Headers keep their own JSON text; headers that have a column of their own are left out."""
     columns = {"type", "targetSubscription"}
     metadata: dict[str, Any] = {
@@ -147,6 +147,8 @@ def _metadata(envelope: Envelope, facts: Facts, quality: Quality) -> bytes:
         "occurred_at_source": facts.time.source,
         "lag_ms": facts.lag // 1000,
     }
+    if event.traceparent is not None:
+        metadata["traceparent"] = event.traceparent
     if envelope.sanitized:
         metadata["sanitized"] = envelope.sanitized
     notes = [*(f"{path}: not a time between 2000 and receipt" for path in facts.time.rejected), *facts.money.notes]

@@ -18,6 +18,8 @@ class RawRecord(NamedTuple):
     partition: int
     offset: int
     value: bytes | None
+    traceparent: str | None = None
+    """W3C trace context that the collector put into the Kafka header of that name."""
 
 
 class RawEvent(NamedTuple):
@@ -32,6 +34,7 @@ class RawEvent(NamedTuple):
     type: str
     source: str | None
     payload: bytes
+    traceparent: str | None = None
 
 
 class Refusal(NamedTuple):

@@ -1,15 +1,16 @@
 """The worker's membership in its consumer group, and its micro-batches."""
 
 import json
+import logging
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import structlog
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from holded_contracts.settings import WorkerSettings
-from holded_contracts.topics import worker_group
+from holded_contracts.topics import group_instance_id, worker_group
 from holded_worker.domain.records import RawRecord
 from holded_worker.io.errors import FatalError, TransientError, is_fatal, translated
 
@@ -18,6 +19,7 @@ SESSION_TIMEOUT_MS = 15_000
 MAX_BATCH_BYTES = 16_777_216
 """A batch is closed at this size whatever its number of records, so that large events can't fill the memory."""
 _CHUNK = 500
+_MAX_TRACEPARENT = 256
 _IDLE_WAIT_SECONDS = 0.5
 _CALL_SECONDS = 5.0
 
@@ -50,29 +52,25 @@ class RawConsumer:
         self.assigned: set[int] = set()
         self.joined = False
         self.connected = False
-        self._consumer = Consumer(
-            {
-                **settings.kafka.client_config(),
-                "client.id": settings.pod_name,
-                "group.id": worker_group(settings.pipeline.namespace, settings.pipeline.name),
-                "group.instance.id": settings.pod_name,
-                "session.timeout.ms": SESSION_TIMEOUT_MS,
-                "partition.assignment.strategy": "cooperative-sticky",
-                "enable.auto.commit": False,
-                "enable.auto.offset.store": False,
-                "auto.offset.reset": "earliest",
-                # Also makes the broker hold back committed offsets while a transaction over them is still open.
-                "isolation.level": "read_committed",
-                "allow.auto.create.topics": False,
-                "topic.metadata.refresh.interval.ms": 30_000,
-                "queued.max.messages.kbytes": 32_768,
-                "statistics.interval.ms": 5_000,
-                "stats_cb": self._on_stats,
-            }
-        )
+        self._settings = settings
+        self._consumer: Any = None
+        self._partitions = 0
 
-    def subscribe(self) -> None:
-        """Join the group; the assignment arrives during a later `poll_batch`."""
+    def subscribe(self, partitions: int) -> None:
+        """Join the group as the reader of a raw topic of so many partitions, anew where their number has changed.
+
+        The assignment arrives during a later `poll_batch`.
+        """
+        if partitions == self._partitions:
+            return
+        if self._partitions:
+            log.info("raw has grown; joining anew", before=self._partitions, now=partitions)
+            self.close()
+        self._partitions = partitions
+        self._consumer = Consumer(
+            _config(self._settings, partitions) | {"stats_cb": self._on_stats},
+            logger=logging.getLogger("librdkafka.consumer"),
+        )
         self._consumer.subscribe(
             [self._topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_revoke
         )
@@ -114,7 +112,7 @@ class RawConsumer:
         for message in messages:
             error = message.error()
             if error is None:
-                records.append(RawRecord(self._topic, message.partition(), message.offset(), message.value()))
+                records.append(_raw_record(self._topic, message))
             elif is_fatal(error):
                 raise FatalError(f"consume: {error}")
             else:
@@ -206,7 +204,8 @@ class RawConsumer:
 
     def close(self) -> None:
         """Stop reading. The membership stays until the session times out or the pod comes back."""
-        self._consumer.close()
+        if self._consumer is not None:
+            self._consumer.close()
         self.joined = False
 
     def _on_assign(self, consumer: Any, partitions: list[TopicPartition]) -> None:
@@ -234,3 +233,31 @@ class RawConsumer:
     def _on_stats(self, text: str) -> None:
         brokers = json.loads(text).get("brokers", {}).values()
         self.connected = any(broker.get("state") == "UP" for broker in brokers)
+
+
+def _raw_record(topic: str, message: Message) -> RawRecord:
+    traceparent = None
+    for name, value in message.headers() or ():
+        # ASCII or not from the collector: the header is for people who look for a trace, never a reason to refuse.
+        if name == "traceparent" and value is not None and value.isascii() and len(value) <= _MAX_TRACEPARENT:
+            traceparent = value.decode("ascii")
+    return RawRecord(topic, message.partition(), message.offset(), message.value(), traceparent)
+
+
+def _config(settings: WorkerSettings, partitions: int) -> dict[str, Any]:
+    return {
+        **settings.kafka.client_config(),
+        "client.id": settings.pod_name,
+        "group.id": worker_group(settings.pipeline.namespace, settings.pipeline.name),
+        "group.instance.id": group_instance_id(settings.pod_name, partitions),
+        "session.timeout.ms": SESSION_TIMEOUT_MS,
+        "partition.assignment.strategy": "cooperative-sticky",
+        "enable.auto.commit": False,
+        "enable.auto.offset.store": False,
+        "auto.offset.reset": "earliest",
+        # Also makes the broker hold back committed offsets while a transaction over them is still open.
+        "isolation.level": "read_committed",
+        "allow.auto.create.topics": False,
+        "queued.max.messages.kbytes": 32_768,
+        "statistics.interval.ms": 5_000,
+    }

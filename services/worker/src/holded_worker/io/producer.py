@@ -1,5 +1,6 @@
 """The worker's transactional producer."""
 
+import logging
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
@@ -43,6 +44,8 @@ class TransactionalProducer:
                 "client.id": settings.pod_name,
                 "transactional.id": transactional_id(settings.pipeline.namespace, settings.pod_name),
                 "transaction.timeout.ms": TRANSACTION_TIMEOUT_MS,
+                # Silver grows with raw: its new partitions must be known by the time raw's are read.
+                "topic.metadata.refresh.interval.ms": 10_000,
                 "linger.ms": 5,
                 "batch.size": 500_000,
                 "compression.type": "lz4",
@@ -50,7 +53,8 @@ class TransactionalProducer:
                 "message.max.bytes": 1_048_576,
                 "queue.buffering.max.messages": 500_000,
                 "queue.buffering.max.kbytes": 262_144,
-            }
+            },
+            logger=logging.getLogger("librdkafka.producer"),
         )
 
     def init(self) -> None:

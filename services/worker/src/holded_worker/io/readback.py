@@ -33,6 +33,7 @@ class SilverReadback:
             "auto.offset.reset": "earliest",
             "allow.auto.create.topics": False,
             "queued.max.messages.kbytes": 32_768,
+            "log_level": 0,  # what goes wrong is raised
         }
 
     def read(self, partition: int, since: int) -> Iterator[list[tuple[bytes, int]]]:
