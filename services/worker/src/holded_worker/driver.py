@@ -28,6 +28,8 @@ from holded_worker.pipeline import now_micros
 
 _REBUILD_SLICE_SECONDS = 0.5
 _HOUSEKEEPING_SECONDS = 5.0
+_SILENCE_SECONDS = 15.0
+"""Time without a turn of the loop after which it is not ready: without a broker, librdkafka exceeds its time-outs."""
 _TOPOLOGY_SECONDS = 10.0
 """Between two looks at the topics: new partitions are read after that, and a topic that was made again is noticed."""
 
@@ -75,6 +77,9 @@ class Driver:
             return self._fault
         if not self._consumer.joined:
             return "has not joined the consumer group yet"
+        silence = self._heartbeat.age()
+        if silence > _SILENCE_SECONDS:
+            return f"a call to Kafka at {self._settings.kafka.bootstrap_servers} has not returned for {silence:.0f} s"
         if not self._consumer.connected:
             return f"no connection to Kafka at {self._settings.kafka.bootstrap_servers}"
         return None
