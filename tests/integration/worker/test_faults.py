@@ -18,7 +18,6 @@ from holded_worker.driver import Driver
 from holded_worker.embedded import EmbeddedRunner
 from holded_worker.io.errors import TransientError
 from holded_worker.io.producer import TransactionalProducer
-from holded_worker.main import admin_client
 from holded_worker.metrics import Metrics
 from tests.integration.worker.support import RawTopic, Topics, event, identity
 from tests.support.waiting import wait_until
@@ -35,7 +34,6 @@ def running(settings: WorkerSettings) -> Iterator[CollectorRegistry]:
         settings,
         runner=EmbeddedRunner(Rules.of(settings)),
         registry=RegistryReader(settings.schema_registry),
-        admin=admin_client(settings),
         metrics=Metrics(metrics),
         heartbeat=Heartbeat(),
         stop=stop,

@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Iterator
 
 import structlog
-from confluent_kafka.admin import AdminClient
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_when_event_set, wait_exponential_jitter
 from tenacity.nap import sleep_using_event
 
@@ -21,7 +20,7 @@ from holded_worker.io.consumer import RawConsumer
 from holded_worker.io.errors import FatalError, TransientError
 from holded_worker.io.producer import TransactionalProducer
 from holded_worker.io.readback import SilverReadback, microseconds_ago
-from holded_worker.io.topology import Topology, read_topology
+from holded_worker.io.topology import Topology, admin_client, read_topology
 from holded_worker.metrics import Metrics
 from holded_worker.outputs import OutputBuilder
 from holded_worker.pipeline import now_micros
@@ -47,7 +46,6 @@ class Driver:
         *,
         runner: EmbeddedRunner,
         registry: RegistryReader,
-        admin: AdminClient,
         metrics: Metrics,
         heartbeat: Heartbeat,
         stop: threading.Event,
@@ -55,14 +53,14 @@ class Driver:
         self._settings = settings
         self._runner = runner
         self._registry = registry
-        self._admin = admin
+        self._admin = admin_client(settings)
         self._metrics = metrics
         self._heartbeat = heartbeat
         self._stop = stop
         self._consumer = RawConsumer(settings, on_assigned=self._on_assigned, on_revoked=self._on_revoked)
         self._producer = TransactionalProducer(settings, waiting=self._waiting)
         self._schemas = WriterSchemas(registry, settings.topics)
-        self._readback = SilverReadback(settings, admin)
+        self._readback = SilverReadback(settings, self._admin)
         self._outputs: OutputBuilder | None = None
         self._topology: Topology | None = None
         self._indexes: dict[int, DedupIndex] = {}

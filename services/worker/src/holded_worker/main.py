@@ -9,7 +9,6 @@ import threading
 from types import FrameType
 
 import structlog
-from confluent_kafka.admin import AdminClient
 
 from holded_contracts.io.logs import configure_logging
 from holded_contracts.io.probes import Heartbeat, Probes
@@ -45,7 +44,6 @@ def run(settings: WorkerSettings, stop: threading.Event) -> int:
         settings,
         runner=EmbeddedRunner(Rules.of(settings)),
         registry=registry,
-        admin=admin_client(settings),
         metrics=Metrics(),
         heartbeat=heartbeat,
         stop=stop,
@@ -67,11 +65,6 @@ def run(settings: WorkerSettings, stop: threading.Event) -> int:
         registry.close()
     log.info("stopped")
     return 0
-
-
-def admin_client(settings: WorkerSettings) -> AdminClient:
-    """Return a client for questions about topics; it logs nothing, because what goes wrong is raised."""
-    return AdminClient({**settings.kafka.client_config(), "client.id": f"{settings.pod_name}-admin", "log_level": 0})
 
 
 def _stop_on_signals(stop: threading.Event, grace_seconds: float) -> None:

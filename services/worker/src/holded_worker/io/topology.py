@@ -5,7 +5,7 @@ from typing import NamedTuple
 from confluent_kafka import TopicCollection
 from confluent_kafka.admin import AdminClient
 
-from holded_contracts.settings import TopicNames
+from holded_contracts.settings import TopicNames, WorkerSettings
 from holded_contracts.topics import Artefact
 from holded_worker.io.errors import TransientError, translated
 
@@ -21,6 +21,11 @@ class Topology(NamedTuple):
     def target(self, artefact: Artefact, raw_partition: int) -> int:
         """Return the partition to which outputs of a raw partition go."""
         return raw_partition % self.partitions[artefact]
+
+
+def admin_client(settings: WorkerSettings) -> AdminClient:
+    """Return a client for questions about topics; it logs nothing, because what goes wrong is raised."""
+    return AdminClient({**settings.kafka.client_config(), "client.id": f"{settings.pod_name}-admin", "log_level": 0})
 
 
 def read_topology(admin: AdminClient, topics: TopicNames) -> Topology:
