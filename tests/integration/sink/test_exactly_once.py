@@ -9,14 +9,18 @@ from decimal import Decimal
 from functools import partial
 
 import pytest
+from confluent_kafka import Producer
 
 from holded_contracts.io.probes import Heartbeat
 from holded_contracts.topics import Artefact
+from holded_sink import housekeeping
 from holded_sink.batch import Batch, Decoded, Position, Record, Source
 from holded_sink.errors import FencedError
 from holded_sink.io.connection import Database
+from holded_sink.io.raw_topic import RawTopic
 from holded_sink.io.repository import Gold
 from holded_sink.main import build_sink
+from holded_sink.metrics import LEDGER
 from holded_sink.prepare import prepare
 from tests.integration.sink.harness import (
     DAY,
@@ -281,3 +285,29 @@ def test_new_partitions_are_read(settings, stream, gold, restarted):
                 stream.write(Artefact.SILVER, silver(3, raw_partition=4))
             gold.wait_for(3, timeout=90)
     assert gold.value("SELECT COUNT(*) FROM events WHERE raw_partition = 4") == 1
+
+
+def test_the_ledger_is_a_metric_and_an_audit_row_and_balances(settings, stream, gold, monkeypatch):
+    monkeypatch.setattr(housekeeping, "AUDIT_SECONDS", 1.0)
+    raw = Producer({**settings.kafka.client_config()})
+    for number in range(20):
+        raw.produce(settings.topics.raw, b"accepted", partition=number % 3)
+    assert raw.flush(30) == 0
+    with stream.transaction():
+        for number in range(12):
+            stream.write(Artefact.SILVER, silver(number))
+        stream.write(Artefact.DEAD_LETTER, letter(100))
+        topic_id = RawTopic(settings).topic_id()
+        stream.write(Artefact.LEDGER, entry(0, 0, 14, silver_count=12, dead=1, duplicates=2) | {"topic_id": topic_id})
+        former = entry(0, 0, 2, silver_count=1, duplicates=2)  # of a raw topic that is no more
+        stream.write(Artefact.LEDGER, former)
+
+    def audited():
+        lines = gold.query("SELECT detail FROM audit_log WHERE action = 'ledger' ORDER BY id DESC")
+        return lines and json.loads(lines[0][0])
+
+    with running(settings):
+        expected = {"accepted": 23, "gold": 12, "dead_letters": 1, "duplicates": 4, "in_flight": 6}
+        wait_until(lambda: audited() == expected, timeout=60, what="the audit log has the ledger")
+    measured = {sample.labels["state"]: sample.value for metric in LEDGER.collect() for sample in metric.samples}
+    assert {state: measured[state] for state in expected} == expected

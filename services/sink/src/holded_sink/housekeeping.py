@@ -1,4 +1,4 @@
-"""What the sink does beside its batches: day partitions, gauges. Its faults never hold up a batch."""
+"""What the sink does beside its batches: day partitions, gauges, the ledger. Its faults never hold up a batch."""
 
 import time
 from collections.abc import Callable
@@ -9,6 +9,7 @@ from holded_sink import metrics
 from holded_sink.errors import SystemicError, TransientError
 from holded_sink.io.consumer import SilverSource
 from holded_sink.io.maintenance import PartitionKeeper
+from holded_sink.io.raw_topic import RawTopic
 from holded_sink.io.repository import Gold
 
 MAINTENANCE_SECONDS = 600.0
@@ -20,6 +21,9 @@ MAINTENANCE_RETRY_SECONDS = 60.0
 REPORT_SECONDS = 10.0
 """Between two updates of lag and ledger gauges."""
 
+AUDIT_SECONDS = 60.0
+"""Between two lines with the ledger in the audit log, and only when its numbers have changed."""
+
 log = structlog.get_logger()
 
 
@@ -30,16 +34,20 @@ class Housekeeping:
         self,
         *,
         source: SilverSource,
+        raw: RawTopic,
         gold: Gold,
         keeper: PartitionKeeper,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._source = source
+        self._raw = raw
         self._gold = gold
         self._keeper = keeper
         self._clock = clock
         self._maintenance_due = clock()
         self._report_due = clock()
+        self._audit_due = clock()
+        self._audited: dict[str, int] | None = None
         self.problem: str | None = None
         """What keeps MySQL from answering, None when it does; noticed without traffic, too."""
 
@@ -66,13 +74,42 @@ class Housekeeping:
     def _report(self) -> None:
         self._source.report()
         try:
-            totals = self._gold.ledger()
+            raw_topic_id = self._raw.topic_id()
+        except TransientError as error:
+            raw_topic_id = ""
+            log.info("the ledger has no accepted events for now", error=str(error))
+        try:
+            # Downstream first: what gold has counted was accepted before, so nothing is in flight less than once.
+            totals = self._gold.ledger(raw_topic_id)
         except (TransientError, SystemicError) as error:
             self.problem = str(error)
             log.warning("ledger totals could not be read", error=str(error))
             return
         self.problem = None
+        counts = {"gold": totals.gold, "dead_letters": totals.dead_letters, "duplicates": totals.duplicates}
         metrics.LEDGER.labels("processed").set(totals.processed)
-        metrics.LEDGER.labels("gold").set(totals.gold)
-        metrics.LEDGER.labels("dead_letters").set(totals.dead_letters)
-        metrics.LEDGER.labels("duplicates").set(totals.duplicates)
+        for state, events in counts.items():
+            metrics.LEDGER.labels(state).set(events)
+        if raw_topic_id:
+            self._report_accepted(counts, former=totals.former)
+
+    def _report_accepted(self, counts: dict[str, int], *, former: int) -> None:
+        try:
+            accepted = former + self._raw.accepted()
+        except TransientError as error:
+            log.info("the ledger has no accepted events for now", error=str(error))
+            return
+        ledger = {"accepted": accepted, **counts, "in_flight": accepted - sum(counts.values())}
+        for state in ("accepted", "in_flight"):
+            metrics.LEDGER.labels(state).set(ledger[state])
+        now = self._clock()
+        # One sink writes the line: the one that reads the ledger topic's first partition.
+        if ledger == self._audited or now < self._audit_due or not self._source.keeps_ledger:
+            return
+        try:
+            self._gold.audit("ledger", ledger)
+        except (TransientError, SystemicError) as error:
+            log.warning("the ledger could not be written to the audit log", error=str(error))
+            return
+        self._audited = ledger
+        self._audit_due = now + AUDIT_SECONDS

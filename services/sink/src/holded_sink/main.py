@@ -18,6 +18,7 @@ from holded_sink.io.connection import Database
 from holded_sink.io.consumer import SilverSource
 from holded_sink.io.decoder import Decoder
 from holded_sink.io.maintenance import PartitionKeeper
+from holded_sink.io.raw_topic import RawTopic
 from holded_sink.io.repository import Gold
 from holded_sink.service import Sink
 
@@ -44,7 +45,7 @@ def build_sink(settings: SinkSettings, stop: threading.Event, heartbeat: Heartbe
             source=source,
             decoder=Decoder(registry),
             gold=gold,
-            housekeeping=Housekeeping(source=source, gold=gold, keeper=keeper),
+            housekeeping=Housekeeping(source=source, raw=RawTopic(settings), gold=gold, keeper=keeper),
             heartbeat=heartbeat,
             stop=stop,
         )

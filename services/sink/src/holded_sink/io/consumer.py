@@ -74,6 +74,11 @@ class SilverSource:
         """Where each source that is being read continues."""
         return self._positions
 
+    @property
+    def keeps_ledger(self) -> bool:
+        """Whether the first partition of the ledger is ours: what one sink alone shall do is then done here."""
+        return any(source.artefact is Artefact.LEDGER and source.partition == 0 for source in self._positions)
+
     def owned(self) -> list[Source]:
         """Return what the group has given to us, with the topics' ids as they are now.
 

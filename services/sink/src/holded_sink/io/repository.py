@@ -35,8 +35,10 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class LedgerTotals:
-    """The row of the ledger view."""
+    """What gold has counted of the pipeline's events."""
 
+    former: int
+    """Events processed from raw topics that are no more: one that is made again counts its offsets from 0."""
     processed: int
     gold: int
     dead_letters: int
@@ -94,12 +96,17 @@ class Gold:
             return str(error)
         return None
 
-    def ledger(self) -> LedgerTotals:
-        """Return the totals of the ledger view."""
+    def ledger(self, raw_topic_id: str) -> LedgerTotals:
+        """Return the totals; `raw_topic_id` is that of today's raw topic."""
         with self._database.cursor() as cursor:
-            cursor.execute(statements.SELECT_LEDGER)
-            row = cursor.fetchone() or (0, 0, 0, 0)
+            cursor.execute(statements.SELECT_LEDGER, (raw_topic_id,))
+            row = cursor.fetchone() or (0, 0, 0, 0, 0)
         return LedgerTotals(*(int(value) for value in row))
+
+    def audit(self, action: str, detail: Mapping[str, object]) -> None:
+        """Append a line to the audit log."""
+        with self._database.cursor() as cursor:
+            cursor.execute(statements.INSERT_AUDIT, (self._actor, action, json.dumps(detail)))
 
 
 def _check_offsets(cursor: Cursor, batch: Batch) -> None:

@@ -85,7 +85,10 @@ ADVANCE_OFFSETS = (
 
 INSERT_AUDIT = "INSERT INTO audit_log (actor, action, detail) VALUES (%s, %s, %s)"
 
-SELECT_LEDGER = "SELECT processed, gold, dead_letters, duplicates FROM ledger"
+SELECT_LEDGER = (
+    "SELECT (SELECT COALESCE(SUM(records), 0) FROM worker_ledger WHERE topic_id <> %s),"
+    " processed, gold, dead_letters, duplicates FROM ledger"
+)
 
 LIST_PARTITIONS = (
     "SELECT PARTITION_NAME, PARTITION_DESCRIPTION FROM information_schema.PARTITIONS "
