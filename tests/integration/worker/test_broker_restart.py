@@ -44,6 +44,8 @@ def test_a_broker_restart_under_load(
 
     wait_until(waits_for_it, timeout=60, what="alive but not ready")
     broker[0].start()
+    # What is measured below is the worker's recovery, not the broker's start, which took a minute on a busy machine.
+    wait_until(lambda: state.end_offsets(Artefact.RAW), timeout=180, what="the broker is back")
 
     def drained() -> bool:
         # A member that was too long without its coordinator may be refused for good: it exits and is started again.

@@ -19,6 +19,7 @@ from holded_worker.driver import Driver
 from holded_worker.embedded import EmbeddedRunner
 from holded_worker.io.errors import FatalError
 from holded_worker.metrics import Metrics
+from holded_worker.watchdog import watch
 
 _REGISTRY_PATIENCE_SECONDS = 5.0  # the main loop retries, and beats its heart in between
 
@@ -48,6 +49,7 @@ def run(settings: WorkerSettings, stop: threading.Event) -> int:
         heartbeat=heartbeat,
         stop=stop,
     )
+    watch(heartbeat, stop)
     probes = Probes(settings.probes_port, heartbeat=heartbeat, ready=driver.not_ready)
     # What is here now stays: the collector need not walk over Beam's modules again and again.
     gc.freeze()
