@@ -18,7 +18,7 @@ import yaml
 from pydantic import SecretStr
 
 from holded_contracts.settings import MySQLSettings
-from tests.support.cluster import Cluster, Pipeline
+from tests.support.cluster import Cluster
 from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -91,7 +91,7 @@ class Stack:
             sum(float(n) for n in re.findall(r"^holded_operator_reconciles_total\{.*\} (\S+)$", text, re.MULTILINE))
         )
 
-    def wait_for_reconciles(self, _pipeline: Pipeline, count: int) -> None:
+    def wait_for_reconciles(self, count: int) -> None:
         """Wait until the operator has reconciled this many times more."""
         goal = self.reconciles() + count
         wait_until(lambda: self.reconciles() >= goal, timeout=180, interval=2, what=f"{count} reconciles")

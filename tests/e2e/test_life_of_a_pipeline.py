@@ -149,7 +149,7 @@ def test_events_land_exactly_once(pipeline: Pipeline, gold: MySQLSettings, ackno
 
 def test_nothing_is_written_while_nothing_changes(pipeline: Pipeline, stack: Stack) -> None:
     before = generations(pipeline)
-    stack.wait_for_reconciles(pipeline, 3)
+    stack.wait_for_reconciles(3)
     assert generations(pipeline) == before
 
 
