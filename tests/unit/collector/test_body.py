@@ -102,11 +102,11 @@ def test_a_gzip_bomb_is_never_unpacked() -> None:
 @pytest.mark.parametrize(
     "body",
     [
-        b"plain",
-        gzip.compress(b"abc")[:-1],
-        gzip.compress(b"abc") + b"junk",
-        b"\x1f\x8b",
-        gzip.compress(b"") * 1000,
+        pytest.param(b"plain", id="plain"),
+        pytest.param(gzip.compress(b"abc")[:-1], id="cut-short"),
+        pytest.param(gzip.compress(b"abc") + b"junk", id="junk-behind-it"),
+        pytest.param(b"\x1f\x8b", id="magic-only"),
+        pytest.param(gzip.compress(b"") * 1000, id="a-thousand-members"),
     ],
 )
 def test_what_is_no_gzip_is_refused(body: bytes) -> None:
