@@ -95,3 +95,16 @@ integration: init tools ## tests with real Kafka, registry and MySQL in containe
 
 e2e: init tools ## tests on a kind cluster of their own
 	$(RUN)/pytest tests/e2e
+
+##@ Benchmarks: programs that print figures, and write table and plot to docs/bench
+.PHONY: bench bench-collector bench-worker bench-sink
+bench: bench-collector bench-worker bench-sink ## all of them, one after another
+
+bench-collector: init tools ## the collector against a bare producer
+	$(RUN)/python -m tests.bench.collector
+
+bench-worker: init tools ## the worker against the same functions in a plain loop
+	$(RUN)/python -m tests.bench.worker
+
+bench-sink: init tools ## the sink against bare multi-row INSERT
+	$(RUN)/python -m tests.bench.sink
