@@ -3,10 +3,8 @@
 import secrets
 from collections.abc import Iterator
 
-import httpx
 import pymysql
 import pytest
-from confluent_kafka.admin import AdminClient, NewTopic
 from pydantic import SecretStr
 
 from holded_contracts.settings import (
@@ -16,10 +14,9 @@ from holded_contracts.settings import (
     SchemaRegistrySettings,
     TopicNames,
 )
-from holded_contracts.topics import Artefact, subject
-from holded_contracts.wire import schema_text
 from tests.support.containers import kafka_container, mysql_container, registry_container
 from tests.support.migrations import migrate
+from tests.support.topics import create_topics
 
 PARTITIONS = 3
 
@@ -69,16 +66,4 @@ def pipeline() -> PipelineSettings:
 @pytest.fixture
 def topics(kafka: KafkaSettings, schema_registry: SchemaRegistrySettings, pipeline: PipelineSettings) -> TopicNames:
     """Five topics of this test's own, with their subjects registered."""
-    names = TopicNames(**{artefact.value: f"{pipeline.name}.{artefact.value}" for artefact in Artefact})
-    admin = AdminClient({**kafka.client_config()})
-    wanted = [NewTopic(getattr(names, artefact), PARTITIONS, 1) for artefact in Artefact]
-    for created in admin.create_topics(wanted).values():
-        created.result(timeout=30)
-    for artefact in Artefact:
-        answer = httpx.post(
-            f"{schema_registry.url}/subjects/{subject(getattr(names, artefact))}/versions",
-            json={"schema": schema_text(artefact)},
-            timeout=30,
-        )
-        answer.raise_for_status()
-    return names
+    return create_topics(kafka, schema_registry, pipeline.name, partitions=PARTITIONS)
