@@ -1,0 +1,231 @@
+"""What the collector costs: events a second of its CPU by request size, latency to the acknowledgement, memory.
+
+    python -m tests.bench.collector [--seconds 8] [--soak-seconds 120]
+
+One run: the ceiling (a loop that does nothing but give the same records to the same producer), then the collector with
+API keys, rate limit and every check on. "Per core" is per CPU second of the measured process, its librdkafka threads
+included, so it does not depend on what else the machine does.
+"""
+
+import argparse
+import multiprocessing
+import secrets
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import batched
+from pathlib import Path
+
+from confluent_kafka import Producer
+from matplotlib.figure import Figure
+
+from holded_cli.send.events import Generator
+from holded_cli.send.mixture import Shares
+from holded_collector.framing import RawFramer
+from holded_collector.io.publisher import producer_config
+from holded_contracts.settings import (
+    ApiKeyMode,
+    CollectorSettings,
+    KafkaSettings,
+    PipelineSettings,
+    RateLimit,
+    SchemaRegistrySettings,
+)
+from holded_contracts.wire import frame
+from tests.bench.http_load import Load, Outcome, run
+from tests.bench.report import Section, publish
+from tests.bench.usage import MemoryWatch, cpu_seconds
+from tests.support.containers import free_port, kafka_container, registry_container
+from tests.support.running_collector import RunningCollector
+from tests.support.topics import create_topics
+
+SIZES = (1, 10, 100, 1000)
+CONNECTIONS = {1: 64, 10: 64, 100: 32, 1000: 8}
+"""Enough that the collector always has work; more would only lengthen the queue, and with it the latencies."""
+EVENTS = 40_000
+KEY = "bench-" + secrets.token_urlsafe(16)
+
+
+@dataclass(frozen=True)
+class Point:
+    """One request size."""
+
+    size: int
+    requests_per_core: float
+    requests_per_second: float
+    outcome: Outcome
+
+    @property
+    def events_per_core(self) -> float:
+        return self.requests_per_core * self.size
+
+
+def main() -> None:
+    """Measure, print, and write docs/bench/collector.md."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=8.0, help="time of each point")
+    parser.add_argument("--soak-seconds", type=float, default=120.0, help="time of the memory watch")
+    options = parser.parse_args()
+    events = [outgoing.payload for outgoing in Generator(seed=4).events(Shares(), EVENTS)]
+    with _collector() as collector:
+        ceiling = _ceiling(collector.settings, events, options.seconds)
+        print(f"ceiling: {ceiling:,.0f} events per core", flush=True)
+        points = [_measure(collector, events, size, options.seconds) for size in SIZES]
+        print("soak", flush=True)
+        with MemoryWatch(collector.process.pid) as memory:
+            _load(collector, events, 100, options.soak_seconds)
+    half = len(memory.samples) // 2
+    grown = max(s.mib for s in memory.samples[half:]) - max(s.mib for s in memory.samples[:half])
+    publish(
+        "collector",
+        "Collector",
+        "make bench-collector",
+        [
+            Section(
+                f"Collector: {sum(map(len, events)) / len(events):.0f}-byte events, API keys, limits and rate limit on",
+                (
+                    "events per request",
+                    "events/s per core",
+                    "of the ceiling",
+                    "requests/s per core",
+                    "requests/s, wall",
+                    "p50 to ack",
+                    "p99 to ack",
+                ),
+                [_row(point, ceiling) for point in points],
+                [
+                    f"ceiling: {ceiling:,.0f} events/s per core, a loop that only gives the same records to the producer",
+                    "per core: per CPU second of the process; wall: client, collector and Kafka share this machine",
+                    f"soak of {options.soak_seconds:.0f} s at 100 per request: peak {memory.samples[-1].mib:.0f} MiB at the "
+                    f"end, the second half's peak is {grown:+.1f} MiB from the first half's",
+                ],
+            )
+        ],
+        {"throughput": _plot_points(points, ceiling), "memory": _plot_memory(memory)},
+    )
+
+
+@contextmanager
+def _collector() -> Iterator[RunningCollector]:
+    with kafka_container() as (_, bootstrap), registry_container() as (_, url), tempfile.TemporaryDirectory() as folder:
+        kafka = KafkaSettings(bootstrap_servers=bootstrap)
+        registry = SchemaRegistrySettings(url=url)
+        keys = Path(folder) / "keys"
+        keys.mkdir()
+        for name in ("web", "batch", "mobile"):
+            (keys / name).write_text(KEY if name == "mobile" else secrets.token_urlsafe(16))
+        settings = CollectorSettings(
+            pipeline=PipelineSettings(name="bench", namespace="bench", version="bench"),
+            kafka=kafka,
+            schema_registry=registry,
+            topics=create_topics(kafka, registry, "bench", partitions=6),
+            port=free_port(),
+            authentication=ApiKeyMode.API_KEY,
+            api_keys_dir=str(keys),
+            rate_limit=RateLimit(events_per_second=10_000_000, burst=10_000_000),
+        )
+        collector = RunningCollector(settings, Path(folder) / "log")
+        try:
+            collector.wait_alive()
+            collector.wait_ready()
+            yield collector
+        finally:
+            collector.process.kill()
+            collector.process.wait()
+
+
+def _ceiling(settings: CollectorSettings, events: Sequence[bytes], seconds: float) -> float:
+    """Return events per CPU second of a process that only produces; the best of three."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return max(pool.apply(_produce, (settings, events, seconds / 3)) for _ in range(3))
+
+
+def _produce(settings: CollectorSettings, events: Sequence[bytes], seconds: float) -> float:
+    producer = Producer(producer_config(settings))
+    framer = RawFramer(frame(1), received_at=time.time_ns() // 1000, source="mobile")
+    ids = [secrets.token_bytes(16) for _ in events]
+    records = [
+        (key, framer.frame(event_id=key, type_="Holded\\Wallet\\Bench", payload=event))
+        for key, event in zip(ids, events, strict=True)
+    ]
+    acknowledged = 0
+
+    def count(error: object, _: object) -> None:
+        nonlocal acknowledged
+        acknowledged += error is None
+
+    def once(records: Sequence[tuple[bytes, bytes]]) -> None:
+        for key, value in records:
+            while True:
+                try:
+                    producer.produce(settings.topics.raw, value, key, on_delivery=count)
+                    break
+                except BufferError:
+                    producer.poll(0.1)
+        producer.poll(0)
+
+    once(records[:1000])
+    producer.flush(30)
+    acknowledged = 0
+    cpu = time.process_time()
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        for part in batched(records, 1000):
+            once(part)
+    producer.flush(30)
+    return acknowledged / (time.process_time() - cpu)
+
+
+def _load(collector: RunningCollector, events: Sequence[bytes], size: int, seconds: float) -> Outcome:
+    bodies = [b"[" + b",".join(part) + b"]" for part in batched(events, size, strict=False)]
+    outcome = run(Load(collector.settings.port, bodies, CONNECTIONS[size], seconds, [KEY]))
+    if set(outcome.statuses) != {202}:
+        raise SystemExit(f"not every request was accepted: {outcome.statuses}")
+    return outcome
+
+
+def _measure(collector: RunningCollector, events: Sequence[bytes], size: int, seconds: float) -> Point:
+    _load(collector, events, size, 1.0)
+    before = cpu_seconds(collector.process.pid)
+    outcome = _load(collector, events, size, seconds)
+    cpu = cpu_seconds(collector.process.pid) - before
+    requests = outcome.statuses[202]
+    point = Point(size, requests / cpu, requests / outcome.seconds, outcome)
+    print(f"{size} per request: {point.events_per_core:,.0f} events per core", flush=True)
+    return point
+
+
+def _row(point: Point, ceiling: float) -> tuple[str, ...]:
+    return (
+        str(point.size),
+        f"{point.events_per_core:,.0f}",
+        f"{point.events_per_core / ceiling:.0%}",
+        f"{point.requests_per_core:,.0f}",
+        f"{point.requests_per_second:,.0f}",
+        f"{point.outcome.percentile(0.5) * 1000:.1f} ms",
+        f"{point.outcome.percentile(0.99) * 1000:.1f} ms",
+    )
+
+
+def _plot_points(points: Sequence[Point], ceiling: float) -> Figure:
+    figure = Figure(figsize=(7, 4))
+    axes = figure.subplots()
+    axes.plot([p.size for p in points], [p.events_per_core for p in points], marker="o", label="collector")
+    axes.axhline(ceiling, linestyle="--", color="gray", label="bare producer")
+    axes.set(xscale="log", xlabel="events per request", ylabel="events/s per core", ylim=(0, None))
+    axes.legend()
+    return figure
+
+
+def _plot_memory(memory: MemoryWatch) -> Figure:
+    figure = Figure(figsize=(7, 3))
+    axes = figure.subplots()
+    axes.plot([sample.seconds for sample in memory.samples], [sample.mib for sample in memory.samples])
+    axes.set(xlabel="seconds at full load", ylabel="resident MiB", ylim=(0, None))
+    return figure
+
+
+if __name__ == "__main__":
+    main()
