@@ -15,11 +15,13 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from hashlib import blake2b
 from itertools import batched
 from pathlib import Path
 
 from confluent_kafka import Producer
 from matplotlib.figure import Figure
+from rich.console import Console
 
 from holded_cli.send.events import Generator
 from holded_cli.send.mixture import Shares
@@ -44,7 +46,7 @@ from tests.support.topics import create_topics
 SIZES = (1, 10, 100, 1000)
 CONNECTIONS = {1: 64, 10: 64, 100: 32, 1000: 8}
 """Enough that the collector always has work; more would only lengthen the queue, and with it the latencies."""
-EVENTS = 40_000
+EVENTS = 20_000
 KEY = "bench-" + secrets.token_urlsafe(16)
 
 
@@ -52,6 +54,7 @@ KEY = "bench-" + secrets.token_urlsafe(16)
 class Point:
     """One request size."""
 
+    bytes: float
     size: int
     requests_per_core: float
     requests_per_second: float
@@ -68,43 +71,43 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=8.0, help="time of each point")
     parser.add_argument("--soak-seconds", type=float, default=120.0, help="time of the memory watch")
     options = parser.parse_args()
-    events = [outgoing.payload for outgoing in Generator(seed=4).events(Shares(), EVENTS)]
+    small = [_small_event(number) for number in range(EVENTS)]
+    mixed = [outgoing.payload for outgoing in Generator(seed=4).events(Shares(), EVENTS)]
+    say = Console().print
     with _collector() as collector:
-        ceiling = _ceiling(collector.settings, events, options.seconds)
-        print(f"ceiling: {ceiling:,.0f} events per core", flush=True)
-        points = [_measure(collector, events, size, options.seconds) for size in SIZES]
-        print("soak", flush=True)
+        ceilings, points = [], []
+        for events in (small, mixed):
+            ceilings.append(_ceiling(collector.settings, events, options.seconds))
+            say(f"{_mean(events):.0f}-byte events, ceiling: {ceilings[-1]:,.0f} events/s per core")
+            for size in SIZES:
+                points.append(_measure(collector, events, size, options.seconds))
+                say(f"{size} per request: {points[-1].events_per_core:,.0f} events/s per core")
+        say(f"memory, for {options.soak_seconds:.0f} s")
         with MemoryWatch(collector.process.pid) as memory:
-            _load(collector, events, 100, options.soak_seconds)
-    half = len(memory.samples) // 2
-    grown = max(s.mib for s in memory.samples[half:]) - max(s.mib for s in memory.samples[:half])
-    publish(
-        "collector",
-        "Collector",
-        "make bench-collector",
-        [
-            Section(
-                f"Collector: {sum(map(len, events)) / len(events):.0f}-byte events, API keys, limits and rate limit on",
-                (
-                    "events per request",
-                    "events/s per core",
-                    "of the ceiling",
-                    "requests/s per core",
-                    "requests/s, wall",
-                    "p50 to ack",
-                    "p99 to ack",
-                ),
-                [_row(point, ceiling) for point in points],
-                [
-                    f"ceiling: {ceiling:,.0f} events/s per core, a loop that only gives the same records to the producer",
-                    "per core: per CPU second of the process; wall: client, collector and Kafka share this machine",
-                    f"soak of {options.soak_seconds:.0f} s at 100 per request: peak {memory.samples[-1].mib:.0f} MiB at the "
-                    f"end, the second half's peak is {grown:+.1f} MiB from the first half's",
-                ],
-            )
-        ],
-        {"throughput": _plot_points(points, ceiling), "memory": _plot_memory(memory)},
-    )
+            _load(collector, mixed, 100, options.soak_seconds)
+    sections = [
+        _section(points[: len(SIZES)], ceilings[0], "the size that the design's figures are for"),
+        _section(points[len(SIZES) :], ceilings[1], "`holded send`'s mixture of 33 types"),
+        _memory_section(memory, options.soak_seconds),
+    ]
+    plots = {"throughput": _plot_points(points), "memory": _plot_memory(memory)}
+    publish("collector", "Collector", "make bench-collector", sections, plots)
+
+
+def _small_event(number: int) -> bytes:
+    """Return an event of 340 bytes without an id header: its identity is the digest of its canonical JSON."""
+    entity, account = blake2b(b"%d" % number).hexdigest()[:24], blake2b(b"%d" % (number % 50)).hexdigest()[:24]
+    stamp = "X-Message-Stamp-Holded\\\\Shared\\\\Messaging\\\\NewContextStamp"
+    return (
+        f'{{"data":{{"id":"{entity}","amount":{number % 9973}.25,"currency":"EUR",'
+        '"concept":"Pago de factura"},"headers":{"type":'
+        '"Holded\\\\Wallet\\\\Domain\\\\Transaction\\\\Events\\\\WalletTransactionCreatedEvent","targetSubscription":"Wallet",'
+        f'"{stamp}":{{"accountId":"{account}","userId":"u{number % 900:03d}"}}}}}}'
+    ).encode()
+
+
+def _mean(events: Sequence[bytes]) -> float:
+    return sum(map(len, events)) / len(events)
 
 
 @contextmanager
@@ -172,7 +175,7 @@ def _produce(settings: CollectorSettings, events: Sequence[bytes], seconds: floa
     cpu = time.process_time()
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        for part in batched(records, 1000):
+        for part in batched(records, 1000, strict=False):
             once(part)
     producer.flush(30)
     return acknowledged / (time.process_time() - cpu)
@@ -192,9 +195,27 @@ def _measure(collector: RunningCollector, events: Sequence[bytes], size: int, se
     outcome = _load(collector, events, size, seconds)
     cpu = cpu_seconds(collector.process.pid) - before
     requests = outcome.statuses[202]
-    point = Point(size, requests / cpu, requests / outcome.seconds, outcome)
-    print(f"{size} per request: {point.events_per_core:,.0f} events per core", flush=True)
-    return point
+    return Point(_mean(events), size, requests / cpu, requests / outcome.seconds, outcome)
+
+
+def _section(points: Sequence[Point], ceiling: float, what: str) -> Section:
+    return Section(
+        f"{points[0].bytes:.0f}-byte events, {what}",
+        (
+            "events per request",
+            "events/s per core",
+            "of the ceiling",
+            "requests/s per core",
+            "requests/s, wall",
+            "p50 to ack",
+            "p99 to ack",
+        ),
+        [_row(point, ceiling) for point in points],
+        [
+            f"ceiling: {ceiling:,.0f} events/s per core, a loop that only gives the same records to the producer",
+            "per core: per CPU second of the process; wall: client, collector and Kafka share this machine",
+        ],
+    )
 
 
 def _row(point: Point, ceiling: float) -> tuple[str, ...]:
@@ -209,11 +230,23 @@ def _row(point: Point, ceiling: float) -> tuple[str, ...]:
     )
 
 
-def _plot_points(points: Sequence[Point], ceiling: float) -> Figure:
+def _memory_section(memory: MemoryWatch, seconds: float) -> Section:
+    quarters = len(memory.samples) // 4
+    peaks = [max(s.mib for s in memory.samples[start * quarters :][:quarters]) for start in range(4)]
+    return Section(
+        f"Memory at full load for {seconds:.0f} s, 100 events per request",
+        ("", "first quarter", "second", "third", "last"),
+        [("highest resident MiB", *(f"{peak:.1f}" for peak in peaks))],
+    )
+
+
+def _plot_points(points: Sequence[Point]) -> Figure:
     figure = Figure(figsize=(7, 4))
     axes = figure.subplots()
-    axes.plot([p.size for p in points], [p.events_per_core for p in points], marker="o", label="collector")
-    axes.axhline(ceiling, linestyle="--", color="gray", label="bare producer")
+    for start in range(0, len(points), len(SIZES)):
+        group = points[start : start + len(SIZES)]
+        rates = [point.events_per_core for point in group]
+        axes.plot(SIZES, rates, marker="o", label=f"{group[0].bytes:.0f}-byte events")
     axes.set(xscale="log", xlabel="events per request", ylabel="events/s per core", ylim=(0, None))
     axes.legend()
     return figure

@@ -47,7 +47,8 @@ def run(load: Load) -> Outcome:
 
 
 def _run(load: Load) -> Outcome:
-    return uvloop.run(_send(load))
+    outcome: Outcome = uvloop.run(_send(load))
+    return outcome
 
 
 async def _send(load: Load) -> Outcome:

@@ -5,7 +5,7 @@ from unittest.mock import patch
 import pytest
 
 from holded_collector.auth import digest, find_source, presented_key
-from holded_collector.io.api_keys import KeyFolder
+from holded_collector.io.api_keys import CHECK_SECONDS, KeyFolder
 
 KEYS = {"erp": digest(b"key-one"), "shop": digest(b"key-two")}
 
@@ -67,12 +67,15 @@ def mount(folder: Path, generation: str, **keys: str) -> None:
 
 
 def test_keys_rotate_without_a_restart(tmp_path: Path) -> None:
+    now = 0.0
     mount(tmp_path, "2025_1", erp="old\n", shop="same")
-    keys = KeyFolder(tmp_path)
+    keys = KeyFolder(tmp_path, clock=lambda: now)
     assert keys.digests() == {"erp": digest(b"old"), "shop": digest(b"same")}
     mount(tmp_path, "2025_2", erp="new", shop="same")
+    now += CHECK_SECONDS
     assert keys.digests() == {"erp": digest(b"new"), "shop": digest(b"same")}
     mount(tmp_path, "2025_3", erp="new")
+    now += CHECK_SECONDS
     assert keys.digests() == {"erp": digest(b"new")}
 
 

@@ -68,12 +68,13 @@ def build_app(
         lifespan=lifespan,
         redoc_url=None,
         telemetry=telemetry or telemetry_config({}),
+        routes=handlers.router.routes,  # included routers match every request twice
     )
     app.state.components = components
     app.add_middleware(RequestContext, metrics=components.metrics, lifecycle=components.lifecycle)
     # Last is outermost: refusals and even a 500 carry the headers, without which a browser hides them from its page.
     install_cors(app, components.settings.cors)
-    handlers.install(app)
+    handlers.install_error_handlers(app)
     return app
 
 

@@ -54,6 +54,7 @@ def server_config(app: object, *, port: int, plan: ShutdownPlan, guard: Guard) -
         access_log=False,
         log_config=None,
         server_header=False,
+        proxy_headers=False,  # nothing here depends on the client's address
         backlog=2048,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=plan.finish,

@@ -17,8 +17,9 @@ from holded_collector.validation import Judgement, judge
 from holded_contracts.identity import format_event_id
 from holded_contracts.settings import CollectorLimits
 
-LARGE_BODY_BYTES = 65_536
-"""Bodies from here on are judged on a thread, so that the event loop keeps answering others meanwhile."""
+LARGE_BODY_BYTES = 262_144
+"""Bodies from here on are judged on a thread, so that the event loop keeps answering others meanwhile. Smaller ones
+hold it for some milliseconds, less than threads that wait for one another would cost them all."""
 RETRY_AWAY_SECONDS = 5.0
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 import orjson
 
 from holded_collector.jsontext import NotAnArrayError, NotJSONError, UnusableJSONError, nesting, parse, split_array
@@ -22,8 +23,7 @@ MAX_PATH_CHARS = 500
 """Longest path of a field in an answer."""
 
 
-@dataclass(frozen=True, slots=True)
-class AcceptedEvent:
+class AcceptedEvent(msgspec.Struct, frozen=True, gc=False):
     """An event that will be in Kafka before the client hears of it."""
 
     index: int
@@ -134,8 +134,10 @@ def _check_envelope(event: Any) -> tuple[str, dict[str, Any]]:
         problems.append(FieldProblem("data", _expected("an object", event, "data")))
     if problems:
         raise _RejectedError(*problems)
-    # A lone surrogate is legal in JSON but not in an Avro string. The payload keeps it, and no valid type has one.
-    return event_type.encode("utf-8", "replace").decode("utf-8"), headers
+    if not event_type.isascii():
+        # A lone surrogate is legal in JSON but not in an Avro string. The payload keeps it, and no valid type has one.
+        event_type = event_type.encode("utf-8", "replace").decode("utf-8")
+    return event_type, headers
 
 
 def _check_strings(event: Any, limit: int) -> None:

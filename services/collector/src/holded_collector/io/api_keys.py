@@ -1,11 +1,16 @@
 """API keys from a mounted Secret, read again when Kubernetes has exchanged it."""
 
-from collections.abc import Mapping
+import math
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import structlog
 
 from holded_collector.auth import digest
+
+CHECK_SECONDS = 0.5
+"""Time for which a key may still be taken, or be unknown, after the files have changed."""
 
 log = structlog.get_logger(__name__)
 
@@ -13,17 +18,23 @@ log = structlog.get_logger(__name__)
 class KeyFolder:
     """Digests of the keys in a folder: one file a key, its name is the source name, its content the key.
 
-    The kubelet exchanges a Secret's files by pointing the link `..data` elsewhere, so two `stat` calls a request tell
-    whether anything changed. If a read fails, the keys read last stay valid.
+    The kubelet exchanges a Secret's files by pointing the link `..data` elsewhere, so two `stat` calls tell whether
+    anything changed; they are made once in CHECK_SECONDS. If a read fails, the keys read last stay valid.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, clock: Callable[[], float] = time.monotonic) -> None:
         self._folder = folder
+        self._clock = clock
+        self._checked = -math.inf
         self._seen: tuple[int, ...] | None = None
         self._digests: dict[str, bytes] = {}
 
     def digests(self) -> Mapping[str, bytes]:
         """Return the digest of every key by its source name; empty if there is no key."""
+        now = self._clock()
+        if self._digests and now - self._checked < CHECK_SECONDS:
+            return self._digests
+        self._checked = now
         try:
             state = self._state()
             if state != self._seen:
