@@ -36,10 +36,10 @@ from holded_contracts.settings import (
     SchemaRegistrySettings,
 )
 from holded_contracts.wire import frame
-from tests.bench.http_load import Load, Outcome, run
 from tests.bench.report import Section, publish
 from tests.bench.usage import MemoryWatch, cpu_seconds
 from tests.support.containers import free_port, kafka_container, registry_container
+from tests.support.http_load import Load, Outcome, run
 from tests.support.running_collector import RunningCollector
 from tests.support.topics import create_topics
 

@@ -372,3 +372,11 @@ async def test_429_in_open_mode_counts_everybody_together(running: Running) -> N
     async with running(rate_limit={"events_per_second": 1, "burst": 1}) as (_, client):
         assert (await post(client, [EXAMPLE_EVENT])).status_code == 202
         assert_problem(await post(client, [EXAMPLE_EVENT]), 429, "rate_limited")
+
+
+async def test_events_that_kafka_did_not_confirm_cost_no_tokens(running: Running) -> None:
+    async with running(rate_limit={"events_per_second": 1, "burst": 1}) as (rig, client):
+        rig.publisher.failure = "time-out"
+        assert (await post(client, [EXAMPLE_EVENT])).status_code == 503
+        rig.publisher.failure = None
+        assert (await post(client, [EXAMPLE_EVENT])).status_code == 202

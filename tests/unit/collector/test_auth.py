@@ -6,6 +6,7 @@ import pytest
 
 from holded_collector.auth import digest, find_source, presented_key
 from holded_collector.io.api_keys import CHECK_SECONDS, KeyFolder
+from tests.support.mounted_secret import mount
 
 KEYS = {"erp": digest(b"key-one"), "shop": digest(b"key-two")}
 
@@ -48,22 +49,6 @@ def test_a_key_comes_as_bearer_or_in_its_own_header(
     authorization: str | None, api_key: str | None, key: str | None
 ) -> None:
     assert presented_key(authorization, api_key) == key
-
-
-def mount(folder: Path, generation: str, **keys: str) -> None:
-    """Write a Secret as the kubelet does: a new folder, then one rename of the link."""
-    data = folder / f"..{generation}"
-    data.mkdir(parents=True)
-    for name, content in keys.items():
-        (data / name).write_text(content)
-        if not (folder / name).is_symlink():
-            (folder / name).symlink_to(Path("..data") / name)
-    temporary = folder / "..data_tmp"
-    temporary.symlink_to(data.name)
-    temporary.rename(folder / "..data")
-    for link in folder.iterdir():
-        if not link.name.startswith("..") and not link.exists():
-            link.unlink()
 
 
 def test_keys_rotate_without_a_restart(tmp_path: Path) -> None:

@@ -245,4 +245,7 @@ TABLE: dict[str, Row | Refused] = {
     "deletionPolicy.schemas": Row("Retain", ("deletion", "subjects"), []),
     "deletionPolicy.database": Row("Retain", ("deletion", "database"), None),
     "monitoring.podMonitor": Row(False, ("objects", "PodMonitor/full"), None),
+    "monitoring.otlpEndpoint": Row(
+        "http://otel:4318", child("ConfigMap", "collector", "data", "OTEL_EXPORTER_OTLP_ENDPOINT"), "http://otel:4318"
+    ),
 }

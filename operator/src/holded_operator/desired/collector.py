@@ -21,7 +21,10 @@ def objects(pipeline: HoldedPipeline, images: Images, secret_checksums: Mapping[
     """Return the collector's objects in apply order."""
     spec = pipeline.spec.collector
     config = config_map(
-        pipeline, COMPONENT, collector_settings(pipeline, version=names.image_version(images.collector))
+        pipeline,
+        COMPONENT,
+        collector_settings(pipeline, version=names.image_version(images.collector)),
+        _telemetry(pipeline),
     )
     workload = Workload(
         component=COMPONENT,
@@ -54,6 +57,12 @@ def url(pipeline: HoldedPipeline) -> str:
     """Return where events are posted inside the cluster."""
     host = f"{names.child_name(pipeline, COMPONENT)}.{pipeline.metadata.namespace}.svc"
     return f"http://{host}:{constants.COLLECTOR_PORT}/collect"
+
+
+def _telemetry(pipeline: HoldedPipeline) -> dict[str, str]:
+    """Return the SDK's variables; source: https://opentelemetry.io/docs/specs/otel/protocol/exporter/."""
+    endpoint = pipeline.spec.monitoring.otlp_endpoint
+    return {} if endpoint is None else {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint}
 
 
 def _service(pipeline: HoldedPipeline) -> Manifest:

@@ -52,6 +52,12 @@ class RateLimiter:
             self._refuse_debt(bucket, self._limit)
             bucket.tokens -= events
 
+    def give_back(self, source: str | None, events: int) -> None:
+        """Undo a `take` whose events Kafka did not confirm: sending them again must not cost twice."""
+        if self._limit is not None:
+            bucket = self._bucket(source, self._limit)
+            bucket.tokens = min(self._limit.burst, bucket.tokens + events)
+
     def _bucket(self, source: str | None, limit: RateLimit) -> _Bucket:
         now = self._clock()
         bucket = self._buckets.get(source)

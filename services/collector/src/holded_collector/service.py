@@ -105,7 +105,11 @@ class CollectService:
         # Rejected events count, too: judging them was the cost.
         self._rates.take(source, len(judgement.accepted) + len(judgement.rejected))
         if judgement.accepted:
-            await self._publish(judgement, source, headers)
+            try:
+                await self._publish(judgement, source, headers)
+            except Refusal:
+                self._rates.give_back(source, len(judgement.accepted))
+                raise
             self._metrics.ack_seconds.observe(time.perf_counter() - started)
         self._metrics.events.labels("accepted").inc(len(judgement.accepted))
         self._metrics.events.labels("rejected").inc(len(judgement.rejected))

@@ -31,10 +31,13 @@ class DeletionPolicy(ApiModel):
 
 
 class Monitoring(ApiModel):
-    """What Prometheus is told."""
+    """What Prometheus and OpenTelemetry are told."""
 
     pod_monitor: bool = False
     """Whether a PodMonitor (Prometheus operator) is created."""
+    otlp_endpoint: str | None = Field(default=None, max_length=2048, pattern=r"^https?://[^\s/]+(/\S*)?$")
+    """Where the collector exports a span per request to, by OTLP over HTTP (http://otel-collector.monitoring:4318).
+    Without it no spans are made, and a sender's trace context is carried on as it came."""
 
 
 class HoldedPipelineSpec(ApiModel):
