@@ -97,11 +97,14 @@ e2e: init tools ## tests on a kind cluster of their own
 	$(RUN)/pytest tests/e2e
 
 ##@ Benchmarks: programs that print figures, and write table and plot to docs/bench
-.PHONY: bench bench-collector bench-worker bench-sink
-bench: bench-collector bench-worker bench-sink ## all of them, one after another
+.PHONY: bench bench-collector bench-servers bench-worker bench-sink
+bench: bench-collector bench-servers bench-worker bench-sink ## all of them, one after another
 
 bench-collector: init tools ## the collector against a bare producer
 	$(RUN)/python -m tests.bench.collector
+
+bench-servers: init tools ## the collector on uvicorn against the same application on granian
+	$(RUN)/python -m tests.bench.servers
 
 bench-worker: init tools ## the worker against the same functions in a plain loop
 	$(RUN)/python -m tests.bench.worker

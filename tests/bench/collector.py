@@ -71,16 +71,16 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=8.0, help="time of each point")
     parser.add_argument("--soak-seconds", type=float, default=120.0, help="time of the memory watch")
     options = parser.parse_args()
-    small = [_small_event(number) for number in range(EVENTS)]
+    small = [small_event(number) for number in range(EVENTS)]
     mixed = [outgoing.payload for outgoing in Generator(seed=4).events(Shares(), EVENTS)]
     say = Console().print
-    with _collector() as collector:
+    with running() as collector:
         ceilings, points = [], []
         for events in (small, mixed):
             ceilings.append(_ceiling(collector.settings, events, options.seconds))
             say(f"{_mean(events):.0f}-byte events, ceiling: {ceilings[-1]:,.0f} events/s per core")
             for size in SIZES:
-                points.append(_measure(collector, events, size, options.seconds))
+                points.append(measure(collector, events, size, options.seconds))
                 say(f"{size} per request: {points[-1].events_per_core:,.0f} events/s per core")
         say(f"memory, for {options.soak_seconds:.0f} s")
         with MemoryWatch(collector.process.pid) as memory:
@@ -94,7 +94,7 @@ def main() -> None:
     publish("collector", "Collector", "make bench-collector", sections, plots)
 
 
-def _small_event(number: int) -> bytes:
+def small_event(number: int) -> bytes:
     """Return an event of 340 bytes without an id header: its identity is the digest of its canonical JSON."""
     entity, account = blake2b(b"%d" % number).hexdigest()[:24], blake2b(b"%d" % (number % 50)).hexdigest()[:24]
     stamp = "X-Message-Stamp-Holded\\\\Shared\\\\Messaging\\\\NewContextStamp"
@@ -111,32 +111,35 @@ def _mean(events: Sequence[bytes]) -> float:
 
 
 @contextmanager
-def _collector() -> Iterator[RunningCollector]:
+def running(command: Sequence[str] = ("-m", "holded_collector")) -> Iterator[RunningCollector]:
+    """Run a collector with everything on, and what it needs."""
     with kafka_container() as (_, bootstrap), registry_container() as (_, url), tempfile.TemporaryDirectory() as folder:
-        kafka = KafkaSettings(bootstrap_servers=bootstrap)
-        registry = SchemaRegistrySettings(url=url)
-        keys = Path(folder) / "keys"
-        keys.mkdir()
-        for name in ("web", "batch", "mobile"):
-            (keys / name).write_text(KEY if name == "mobile" else secrets.token_urlsafe(16))
-        settings = CollectorSettings(
-            pipeline=PipelineSettings(name="bench", namespace="bench", version="bench"),
-            kafka=kafka,
-            schema_registry=registry,
-            topics=create_topics(kafka, registry, "bench", partitions=6),
-            port=free_port(),
-            authentication=ApiKeyMode.API_KEY,
-            api_keys_dir=str(keys),
-            rate_limit=RateLimit(events_per_second=10_000_000, burst=10_000_000),
-        )
-        collector = RunningCollector(settings, Path(folder) / "log")
+        settings = _settings(KafkaSettings(bootstrap_servers=bootstrap), SchemaRegistrySettings(url=url), Path(folder))
+        collector = RunningCollector(settings, Path(folder) / "log", command)
         try:
             collector.wait_alive()
             collector.wait_ready()
             yield collector
         finally:
-            collector.process.kill()
-            collector.process.wait()
+            collector.process.terminate()
+            collector.process.wait(timeout=60)
+
+
+def _settings(kafka: KafkaSettings, registry: SchemaRegistrySettings, folder: Path) -> CollectorSettings:
+    keys = folder / "keys"
+    keys.mkdir()
+    for name in ("web", "batch", "mobile"):
+        (keys / name).write_text(KEY if name == "mobile" else secrets.token_urlsafe(16))
+    return CollectorSettings(
+        pipeline=PipelineSettings(name="bench", namespace="bench", version="bench"),
+        kafka=kafka,
+        schema_registry=registry,
+        topics=create_topics(kafka, registry, "bench", partitions=6),
+        port=free_port(),
+        authentication=ApiKeyMode.API_KEY,
+        api_keys_dir=str(keys),
+        rate_limit=RateLimit(events_per_second=10_000_000, burst=10_000_000),
+    )
 
 
 def _ceiling(settings: CollectorSettings, events: Sequence[bytes], seconds: float) -> float:
@@ -189,7 +192,8 @@ def _load(collector: RunningCollector, events: Sequence[bytes], size: int, secon
     return outcome
 
 
-def _measure(collector: RunningCollector, events: Sequence[bytes], size: int, seconds: float) -> Point:
+def measure(collector: RunningCollector, events: Sequence[bytes], size: int, seconds: float) -> Point:
+    """Send events of one request size for some seconds, after a second that does not count."""
     _load(collector, events, size, 1.0)
     before = cpu_seconds(collector.process.pid)
     outcome = _load(collector, events, size, seconds)
