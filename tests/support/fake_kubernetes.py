@@ -79,6 +79,10 @@ class FakeKubernetes(Fake):
         self.call()
         return [(body["metadata"]["namespace"], name) for name, body in self.pipelines.items()]
 
+    def read_pipelines(self, namespaces: Sequence[str]) -> list[Body]:
+        self.call()
+        return [copy.deepcopy(body) for body in self.pipelines.values()]
+
     def set_finalizers(self, pipeline: Body, finalizers: Sequence[str]) -> Body | None:
         self.call()
         self.writes.begin("finalizers")

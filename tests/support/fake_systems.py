@@ -61,10 +61,14 @@ class FakeKafka(Fake):
         self._replace(name, partitions=total)
         self.writes.end(f"grow topic {name}")
 
-    def alter_config(self, access: KafkaAccess, name: str, values: Mapping[str, str]) -> None:
+    def alter_config(
+        self, access: KafkaAccess, name: str, values: Mapping[str, str], reset: Collection[str] = ()
+    ) -> None:
         self.call()
         self.writes.begin(f"configure topic {name}")
-        self._replace(name, config={**self.topics[name].config, **values})
+        before = self.topics[name]
+        config = {**{key: value for key, value in before.config.items() if key not in reset}, **values}
+        self._replace(name, config=config, overrides=before.overrides.difference(reset).union(values))
         self.writes.end(f"configure topic {name}")
 
     def delete_topic(self, access: KafkaAccess, name: str) -> bool:

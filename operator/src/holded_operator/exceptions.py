@@ -168,6 +168,18 @@ class TopicShrinkError(OperatorError):
         )
 
 
+class TopicClaimedError(OperatorError):
+    """An older pipeline has the topic already."""
+
+    reason = "TopicClaimed"
+    system = "kafka"
+
+    def __init__(self, field: str, topic: str, *, owner: str) -> None:
+        super().__init__(
+            f"{field}: topic {topic!r} belongs to {owner}, which is older; give each pipeline topics of its own"
+        )
+
+
 class SilverNarrowerError(OperatorError):
     """Silver has fewer partitions than raw, in which the worker could not keep an event's partition."""
 

@@ -34,12 +34,15 @@ from holded_operator.status import (
     invalid_status,
 )
 from holded_operator.steps import finalize, workloads
+from holded_operator.steps.claims import check_claims, spare
 from holded_operator.steps.credentials import Secrets, database_access, kafka_access, registry_access
 from holded_operator.steps.flow import Flow, observe_flow
 from holded_operator.steps.journal import Journal
 from holded_operator.steps.schemas import ensure_subjects
-from holded_operator.steps.topics import ensure_topics
+from holded_operator.steps.topics import ensure_topics, replication_differences
 from holded_operator.validation import Problem, problems_of, validate
+
+UP_TO_DATE = "UpToDate"
 
 
 class Verdict(StrEnum):
@@ -86,10 +89,11 @@ class _Pass:
     parts: list[PartResult] = field(default_factory=list)
     errors: list[OperatorError] = field(default_factory=list)
 
-    def attempt(self, name: str, step: Callable[[], str]) -> None:
-        """Run a prerequisite; its message is the condition's, and its failure is a condition, not an exception."""
+    def attempt(self, name: str, step: Callable[[], tuple[str, str]]) -> None:
+        """Run a prerequisite; it returns the condition's reason and message, and its failure is a condition, too."""
         try:
-            self.parts.append(PartResult(name, ok=True, reason="UpToDate", message=step()))
+            reason, message = step()
+            self.parts.append(PartResult(name, ok=True, reason=reason, message=message))
         except OperatorError as error:
             self.errors.append(error)
             self.parts.append(PartResult(name, ok=False, reason=error.reason, message=str(error)))
@@ -182,23 +186,31 @@ class Reconciler:
 
     # -- the steps ----------------------------------------------------------------------------------------------------
 
-    def _topics(self, work: _Pass) -> str:
+    def _topics(self, work: _Pass) -> tuple[str, str]:
+        if not _settled(work.body):
+            check_claims(work.pipeline, work.body, work.desired.topics, self._all_pipelines())
         work.kafka = kafka_access(work.pipeline, work.secrets)
         work.topics = ensure_topics(self._context.kafka, work.kafka, work.desired.topics, work.journal)
-        return f"{len(work.desired.topics)} topics are up to date"
+        differences = replication_differences(work.desired.topics, work.topics)
+        if differences:
+            return "ReplicationFactorDiffers", "; ".join(differences)
+        return UP_TO_DATE, f"{len(work.desired.topics)} topics are up to date"
 
-    def _schemas(self, work: _Pass) -> str:
+    def _schemas(self, work: _Pass) -> tuple[str, str]:
         access = registry_access(work.pipeline, work.secrets)
         work.subjects = ensure_subjects(self._context.registry, access, work.desired.subjects, work.journal)
-        return f"{len(work.desired.subjects)} subjects are up to date"
+        return UP_TO_DATE, f"{len(work.desired.subjects)} subjects are up to date"
 
-    def _database(self, work: _Pass) -> str:
+    def _database(self, work: _Pass) -> tuple[str, str]:
         access = database_access(work.pipeline, work.secrets)
         applied = self._context.database.migrate(access)
         if applied:
             work.journal.changed("MigrationsApplied", f"Applied to database {access.database}: {', '.join(applied)}")
         work.database = access
-        return f"database {access.database} is migrated"
+        return UP_TO_DATE, f"database {access.database} is migrated"
+
+    def _all_pipelines(self) -> list[Body]:
+        return self._context.kubernetes.read_pipelines(self._context.config.watch_namespaces)
 
     def _flow(self, work: _Pass) -> Flow:
         return observe_flow(
@@ -324,6 +336,7 @@ class Reconciler:
             )
         else:
             plan = self._render(pipeline, Secrets(self._context.kubernetes, pipeline.metadata.namespace)).deletion
+            plan = spare(plan, pipeline, body, self._all_pipelines())
             if not finalize.remove_outside(self._context, pipeline, plan, deletion, journal):
                 return Outcome(Verdict.FAILING, metadata.get("generation"))
         finalize.release(self._context, body)
@@ -338,3 +351,10 @@ class Reconciler:
             return
         previous = body.get("status") or {}
         self._write_status(body, build_status(pipeline, previous, [], now=self._context.now()), journal)
+
+
+def _settled(body: Body) -> bool:
+    """Tell whether the topics of this very spec have been found well: nobody can have claimed them before us since."""
+    status = body.get("status") or {}
+    ready = {condition["type"]: condition["status"] for condition in status.get("conditions") or ()}
+    return status.get("observedGeneration") == body["metadata"]["generation"] and ready.get(TOPICS_READY) == "True"

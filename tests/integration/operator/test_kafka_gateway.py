@@ -58,6 +58,9 @@ def test_partitions_grow_and_settings_change_without_touching_others(
     state = gateway.describe_topics(access, [topic])[topic]
     assert state.config["max.message.bytes"] == "5000"
     assert state.config["retention.ms"] == "60000"
+    gateway.alter_config(access, topic, {"retention.ms": "70000"}, ["max.message.bytes"])
+    wait_until(lambda: gateway.describe_topics(access, [topic])[topic].overrides == {"retention.ms"}, what="a default")
+    assert gateway.describe_topics(access, [topic])[topic].config["retention.ms"] == "70000"
 
 
 def test_a_recreated_topic_has_another_id(gateway: KafkaAdmin, access: KafkaAccess, topic: str) -> None:

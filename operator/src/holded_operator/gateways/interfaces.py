@@ -114,6 +114,10 @@ class KubernetesGateway(Protocol):
         """Return namespace and name of every resource in these namespaces (all, when none are given)."""
         ...
 
+    def read_pipelines(self, namespaces: Sequence[str]) -> list[Body]:
+        """Return every resource in these namespaces (all, when none are given)."""
+        ...
+
     def set_finalizers(self, pipeline: Body, finalizers: Sequence[str]) -> Body | None:
         """Replace the finalizers of exactly this version of the resource; None when it went with them."""
         ...
@@ -174,8 +178,10 @@ class KafkaGateway(Protocol):
         """Grow a topic to this many partitions."""
         ...
 
-    def alter_config(self, access: KafkaAccess, name: str, values: Mapping[str, str]) -> None:
-        """Set these settings of a topic, all others stay."""
+    def alter_config(
+        self, access: KafkaAccess, name: str, values: Mapping[str, str], reset: Collection[str] = ()
+    ) -> None:
+        """Set these settings of a topic and give others the brokers' default again; all others stay."""
         ...
 
     def delete_topic(self, access: KafkaAccess, name: str) -> bool:

@@ -157,13 +157,15 @@ class KafkaAdmin:
             grown = client.admin.create_partitions([NewPartitions(name, total)], request_timeout=self._timeout)
             grown[name].result()
 
-    def alter_config(self, access: KafkaAccess, name: str, values: Mapping[str, str]) -> None:
-        """Set these settings of a topic, all others stay."""
+    def alter_config(
+        self, access: KafkaAccess, name: str, values: Mapping[str, str], reset: Collection[str] = ()
+    ) -> None:
+        """Set these settings of a topic and give others the brokers' default again; all others stay."""
         entries = [
             ConfigEntry(key, value, incremental_operation=AlterConfigOpType.SET) for key, value in values.items()
-        ]
+        ] + [ConfigEntry(key, None, incremental_operation=AlterConfigOpType.DELETE) for key in reset]
         resource = ConfigResource(ResourceType.TOPIC, name, incremental_configs=entries)
-        with self._client(access, f"set {', '.join(values)} of topic {name!r}") as client:
+        with self._client(access, f"set {', '.join([*values, *reset])} of topic {name!r}") as client:
             altered = client.admin.incremental_alter_configs([resource], request_timeout=self._timeout)
             for future in altered.values():
                 future.result()

@@ -115,12 +115,17 @@ class KubernetesApi:
 
     def list_pipelines(self, namespaces: Sequence[str]) -> list[tuple[str, str]]:
         """Return namespace and name of every resource in these namespaces (all, when none are given)."""
+        found = self._list(namespaces, accept=_METADATA_ONLY)
+        return [(item["metadata"]["namespace"], item["metadata"]["name"]) for item in found]
+
+    def read_pipelines(self, namespaces: Sequence[str]) -> list[Body]:
+        """Return every resource in these namespaces (all, when none are given)."""
+        return self._list(namespaces)
+
+    def _list(self, namespaces: Sequence[str], *, accept: str = "application/json") -> list[Body]:
         paths = [pipeline_path(namespace, None) for namespace in namespaces] or [f"/apis/{API_VERSION}/{PLURAL}"]
-        found = []
-        for path in paths:
-            answer = self._request("GET", path, what=f"the list of {PLURAL}", accept=_METADATA_ONLY)
-            found += [(item["metadata"]["namespace"], item["metadata"]["name"]) for item in _items(answer)]
-        return found
+        answers = [self._request("GET", path, what=f"the list of {PLURAL}", accept=accept) for path in paths]
+        return [item for answer in answers for item in _items(answer)]
 
     def set_finalizers(self, pipeline: Body, finalizers: Sequence[str]) -> Body | None:
         """Replace the finalizers of exactly this version of the resource; None when it went with them."""

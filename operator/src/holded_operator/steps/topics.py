@@ -1,5 +1,6 @@
 """Topics: create, grow, configure. Never shrink, never touch what is `managed: false`."""
 
+import re
 from collections.abc import Mapping, Sequence
 
 from pydantic.alias_generators import to_camel
@@ -9,6 +10,9 @@ from holded_operator.desired import TopicSpec
 from holded_operator.exceptions import SilverNarrowerError, TopicMissingError, TopicShrinkError, TopicTooSmallError
 from holded_operator.gateways.interfaces import KafkaAccess, KafkaGateway, TopicState
 from holded_operator.steps.journal import Journal
+
+FOREIGN_CONFIG = re.compile(r"(leader|follower)\.replication\.throttled\.replicas|confluent\..*")
+"""Settings of a topic that others set while they work: tools that move partitions, and Confluent's own platform."""
 
 
 def ensure_topics(
@@ -50,6 +54,24 @@ def config_changes(spec: TopicSpec, state: TopicState) -> dict[str, str]:
     return {key: value for key, value in spec.config.items() if _canonical(state.config.get(key)) != _canonical(value)}
 
 
+def config_resets(spec: TopicSpec, state: TopicState) -> list[str]:
+    """Return the settings that the topic has and the spec has not: somebody's edit, or a line taken out of the spec."""
+    return sorted(key for key in state.overrides - spec.config.keys() if not FOREIGN_CONFIG.fullmatch(key))
+
+
+def replication_differences(wanted: Sequence[TopicSpec], live: Mapping[str, TopicState]) -> list[str]:
+    """Return a sentence for each topic with another replication factor than its spec asks for."""
+    return [
+        f"spec.topics.{to_camel(spec.artefact.value)}.replicationFactor: topic {spec.name} has "
+        f"{live[spec.name].replication_factor} replicas instead of {spec.replication_factor}; move its partitions with"
+        " kafka-reassign-partitions.sh, or set the number it has"
+        for spec in wanted
+        if spec.managed
+        and spec.replication_factor is not None
+        and live[spec.name].replication_factor != spec.replication_factor
+    ]
+
+
 def _ensure(
     kafka: KafkaGateway, access: KafkaAccess, spec: TopicSpec, state: TopicState | None, journal: Journal
 ) -> None:
@@ -69,10 +91,12 @@ def _ensure(
             "TopicPartitionsIncreased",
             f"Grew topic {spec.name} from {state.partitions} to {spec.partitions} partitions",
         )
-    changes = config_changes(spec, state)
-    if changes:
-        kafka.alter_config(access, spec.name, changes)
-        settings = ", ".join(f"{key}={value}" for key, value in changes.items())
+    changes, resets = config_changes(spec, state), config_resets(spec, state)
+    if changes or resets:
+        kafka.alter_config(access, spec.name, changes, resets)
+        settings = ", ".join(
+            [*(f"{key}={value}" for key, value in changes.items()), *(f"{key}=default" for key in resets)]
+        )
         journal.changed("TopicConfigUpdated", f"Set {settings} of topic {spec.name}")
 
 

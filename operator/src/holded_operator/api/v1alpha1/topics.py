@@ -54,7 +54,7 @@ class Topic(ApiModel):
     retention: Retention = "7d"
     """How long Kafka keeps records: a number with s, m, h or d, or forever."""
     config: StringMap = Field(default={}, max_length=64)
-    """Further topic configuration, e.g. min.insync.replicas; other settings of the topic are left alone."""
+    """Further topic configuration, e.g. min.insync.replicas; what else is set on it gets the brokers' default."""
     managed: bool = True
     """Whether the operator creates, grows and configures the topic; if not, it must exist."""
 
