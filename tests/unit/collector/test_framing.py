@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holded_collector.framing import RawFramer, zigzag
+from holded_collector.framing import RawFramer
 from holded_contracts.topics import Artefact
 from holded_contracts.wire import decode, encode, frame, parsed_schema, split
 
@@ -34,8 +34,3 @@ def test_a_record_framed_by_hand_is_what_fastavro_would_write(schema_id: int, re
 def test_an_identity_of_another_length_is_a_bug() -> None:
     with pytest.raises(ValueError, match="16 bytes, not 3"):
         RawFramer(frame(1), received_at=0, source=None).frame(event_id=b"abc", type_="T", payload=b"")
-
-
-@pytest.mark.parametrize(("number", "encoded"), [(0, b"\0"), (-1, b"\1"), (1, b"\2"), (-64, b"\x7f"), (64, b"\x80\1")])
-def test_longs_are_written_as_in_the_specification(number: int, encoded: bytes) -> None:
-    assert zigzag(number) == encoded

@@ -1,8 +1,10 @@
 """What the wire format promises."""
 
+import io
 from decimal import Decimal
 from typing import Any
 
+import fastavro
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,6 +17,7 @@ from holded_contracts.wire import (
     decode,
     encode,
     frame,
+    long_bytes,
     parsed_schema,
     schema_text,
     split,
@@ -71,3 +74,15 @@ def test_a_value_without_the_header_is_refused(value: bytes | None) -> None:
 @given(st.decimals(min_value=-(10**15), max_value=10**15, places=4))
 def test_decimals_are_exact(value: Decimal) -> None:
     assert decimal_from_bytes(decimal_to_bytes(value)) == value
+
+
+@pytest.mark.parametrize(("number", "encoded"), [(0, b"\0"), (-1, b"\1"), (1, b"\2"), (-64, b"\x7f"), (64, b"\x80\1")])
+def test_longs_are_written_as_in_the_specification(number: int, encoded: bytes) -> None:
+    assert long_bytes(number) == encoded
+
+
+@given(st.integers(-(2**63), 2**63 - 1))
+def test_longs_are_written_as_fastavro_writes_them(number: int) -> None:
+    out = io.BytesIO()
+    fastavro.schemaless_writer(out, "long", number)
+    assert long_bytes(number) == out.getvalue()

@@ -76,6 +76,17 @@ def test_metadata_keeps_headers_digits_and_other_members():
     assert '"event.sequence":18446744073709551615' in metadata
 
 
+def test_of_members_of_one_name_the_last_counts():
+    text = (
+        json.dumps(event())
+        .replace('"headers":', '"headers": 5, "headers":')
+        .replace('"amount":', '"amount": 1, "amount":')
+    )
+    record = silver(text.encode())
+    assert record["account_id"] == "acc"
+    assert record["amount"] == wire.decimal_to_bytes(Decimal("12.5"))
+
+
 def test_every_check_of_the_score_is_kept():
     bare = silver({"data": {}, "headers": {"type": TYPE}})
     quality = json.loads(bare["metadata"])["quality"]

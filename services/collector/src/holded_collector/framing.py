@@ -7,6 +7,7 @@ times the framing itself. The tests hold this against `wire.encode` and the regi
 from functools import lru_cache
 
 from holded_contracts.identity import EVENT_ID_BYTES
+from holded_contracts.wire import long_bytes
 
 
 class RawFramer:
@@ -15,7 +16,7 @@ class RawFramer:
     def __init__(self, header: bytes, *, received_at: int, source: str | None) -> None:
         """Take the wire header (`wire.frame(schema_id)`) and the time in microseconds since the epoch."""
         self._header = header
-        self._received_at = zigzag(received_at)
+        self._received_at = long_bytes(received_at)
         self._source = b"\x00" if source is None else b"\x02" + _text(source)
 
     def frame(self, *, event_id: bytes, type_: str, payload: bytes) -> bytes:
@@ -23,30 +24,12 @@ class RawFramer:
         if len(event_id) != EVENT_ID_BYTES:
             raise ValueError(f"an event_id has {EVENT_ID_BYTES} bytes, not {len(event_id)}")
         return b"".join(
-            (self._header, event_id, self._received_at, _text(type_), self._source, _length(len(payload)), payload)
+            (self._header, event_id, self._received_at, _text(type_), self._source, long_bytes(len(payload)), payload)
         )
-
-
-def zigzag(number: int) -> bytes:
-    """Return Avro's variable-length encoding of a long.
-
-    Source: https://avro.apache.org/docs/1.12.0/specification/#binary-encoding.
-    """
-    rest = (number << 1) ^ (number >> 63)
-    out = bytearray()
-    while rest > 0x7F:
-        out.append((rest & 0x7F) | 0x80)
-        rest >>= 7
-    out.append(rest)
-    return bytes(out)
-
-
-_length = lru_cache(maxsize=8192)(zigzag)
-"""Payloads of one kind of event have few different lengths."""
 
 
 @lru_cache(maxsize=1024)
 def _text(text: str) -> bytes:
     """Types and sources are few and come again; one has at most some hundred characters."""
     encoded = text.encode()
-    return zigzag(len(encoded)) + encoded
+    return long_bytes(len(encoded)) + encoded

@@ -2,7 +2,7 @@
 
 import tomllib
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 
 from holded_contracts.settings import ClassificationRule
@@ -48,6 +48,12 @@ class Classifier:
             ):
                 return context
         return UNCLASSIFIED
+
+
+@lru_cache(maxsize=64)
+def classifier(rules: tuple[ClassificationRule, ...]) -> Classifier:
+    """Return the classifier that tries these rules before the built-in ones."""
+    return Classifier(rules + default_rules())
 
 
 def _folded(values: Sequence[str]) -> frozenset[str]:

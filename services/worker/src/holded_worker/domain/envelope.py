@@ -1,6 +1,7 @@
 """Opening an event: JSON to validated envelope, or the list of everything that is wrong with it."""
 
 import re
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
@@ -12,6 +13,7 @@ from holded_worker.domain.sanitize import InvalidJsonError, Note, TooDeepError, 
 
 CONTEXT_STAMP = re.compile(r"X-Message-Stamp-.*ContextStamp", re.IGNORECASE | re.DOTALL)
 r"""Headers that hold accountId and userId, e.g. X-Message-Stamp-Holded\Shared\…\NewContextStamp."""
+_STAMP_BEGINS = frozenset("xX")
 MAX_TEXT_LENGTH = 255
 """Characters of account, user, subscription and source; the width of gold's columns."""
 EARLIEST = 946_684_800_000_000
@@ -45,12 +47,6 @@ class _Problem(NamedTuple):
     text: str
 
 
-class _Slices(msgspec.Struct):
-    data: msgspec.Raw
-    headers: dict[str, msgspec.Raw]
-
-
-_SLICES = msgspec.json.Decoder(_Slices)
 _MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
@@ -72,20 +68,21 @@ def open_envelope(event: RawEvent, max_string_length: int) -> Envelope | Refusal
     _check_raw_fields(event, problems)
     if problems or event_type is None:
         return _refuse(event, problems, headers)
-    slices = _SLICES.decode(text)
-    extra = {key: bytes(raw) for key, raw in _MEMBERS.decode(text).items() if key not in {"data", "headers"}}
+    members = _MEMBERS.decode(text)
+    data_json = bytes(members.pop("data"))
+    headers_json = {name: bytes(raw) for name, raw in _MEMBERS.decode(members.pop("headers")).items()}
     return Envelope(
-        type_text=headers["type"],
-        type=event_type,
-        account_id=account_id,
-        user_id=user_id,
-        target_subscription=subscription,
-        data=document["data"],
-        headers=headers,
-        data_json=bytes(slices.data),
-        headers_json={key: bytes(raw) for key, raw in slices.headers.items()},
-        extra_json=extra if len(document) > 2 else {},
-        sanitized=sanitized,
+        headers["type"],
+        event_type,
+        account_id,
+        user_id,
+        subscription,
+        document["data"],
+        headers,
+        data_json,
+        headers_json,
+        {name: bytes(raw) for name, raw in members.items()} if members else {},
+        sanitized,
     )
 
 
@@ -113,7 +110,7 @@ def _context(headers: dict[str, Any], problems: list[_Problem]) -> tuple[str | N
     """Return account and user of the first stamp that names each; every stamp is checked."""
     account_id = user_id = None
     for name, stamp in headers.items():
-        if CONTEXT_STAMP.fullmatch(name) is None:
+        if name[:1] not in _STAMP_BEGINS or not _is_context_stamp(name):
             continue
         path = f"headers.{name[:200]}"
         if not isinstance(stamp, dict):
@@ -124,6 +121,18 @@ def _context(headers: dict[str, Any], problems: list[_Problem]) -> tuple[str | N
         user = _identifier(stamp.get("userId"), f"{path}.userId", problems)
         account_id, user_id = account_id or account, user_id or user
     return account_id, user_id
+
+
+@lru_cache(maxsize=1024)
+def _is_short_context_stamp(name: str) -> bool:
+    return CONTEXT_STAMP.fullmatch(name) is not None
+
+
+def _is_context_stamp(name: str) -> bool:
+    """Sources send the same few names with each event; those too long to be kept in memory are matched anew."""
+    if len(name) <= MAX_TEXT_LENGTH:
+        return _is_short_context_stamp(name)
+    return CONTEXT_STAMP.fullmatch(name) is not None
 
 
 def _identifier(value: Any, path: str, problems: list[_Problem]) -> str | None:

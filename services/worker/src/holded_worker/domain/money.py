@@ -1,6 +1,7 @@
 """Finding an event's amount and currency, exactly."""
 
 import re
+from collections.abc import Buffer
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Any, NamedTuple
 
@@ -17,6 +18,7 @@ _STEP = Decimal(1).scaleb(-AMOUNT_SCALE)
 _LIMIT = Decimal(10) ** 16  # decimal(20,4)
 _NUMBER = re.compile(r"\s*[+-]?[0-9]{1,40}(?:\.[0-9]{1,40})?(?:[eE][+-]?[0-9]{1,3})?\s*", re.ASCII)
 _CURRENCY = re.compile(r"[A-Za-z]{3}", re.ASCII)
+_MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _EXACT = msgspec.json.Decoder(float_hook=Decimal)
 
 
@@ -32,22 +34,29 @@ class Money(NamedTuple):
 _NONE = Money(None, None, ())
 
 
-def find_money(data: dict[str, Any], data_json: bytes) -> Money:
+def find_money(data: dict[str, Any], data_json: Buffer) -> Money:
     """Return amount and currency; the amount is taken from the digits of the JSON text, not from a double."""
-    name = next((name for name in AMOUNT_FIELDS if data.get(name) is not None), None)
-    currency = next((data[name] for name in CURRENCY_FIELDS if data.get(name) is not None), None)
+    name, value = _first(AMOUNT_FIELDS, data)
+    _, currency = _first(CURRENCY_FIELDS, data)
     if name is None and currency is None:
         return _NONE
-    value = data[name] if name is not None else None
-    if isinstance(value, (float, dict)):
-        value = _EXACT.decode(data_json)[name]
+    if name is not None and isinstance(value, (float, dict)):
+        value = _EXACT.decode(_MEMBERS.decode(data_json)[name])
     if isinstance(value, dict):
         if currency is None:
-            currency = next((value[key] for key in CURRENCY_FIELDS if value.get(key) is not None), None)
+            _, currency = _first(CURRENCY_FIELDS, value)
         value = value.get("amount", value.get("value"))
     notes: list[str] = []
     amount = _amount(value, f"data.{name}", notes) if name is not None else None
     return Money(amount, _currency(currency, notes), tuple(notes))
+
+
+def _first(names: tuple[str, ...], holder: dict[str, Any]) -> tuple[str | None, Any]:
+    for name in names:
+        value = holder.get(name)
+        if value is not None:
+            return name, value
+    return None, None
 
 
 def _amount(value: Any, path: str, notes: list[str]) -> Decimal | None:

@@ -1,6 +1,5 @@
 """The whole way of one record as pure steps; the Beam pipeline runs the same steps over lists of records."""
 
-from functools import cache
 from typing import Any, NamedTuple
 
 import orjson
@@ -8,15 +7,17 @@ import orjson
 from holded_contracts import wire
 from holded_contracts.reasons import DeadLetterReason, Stage
 from holded_contracts.settings import ClassificationRule, QualityWeights, WorkerSettings
-from holded_worker.domain.classify import Classifier, default_rules
+from holded_worker.domain.classify import classifier
 from holded_worker.domain.decode import SchemaSource, decode
 from holded_worker.domain.enrich import Facts, enrich
 from holded_worker.domain.envelope import EARLIEST, LATEST, Envelope, open_envelope
+from holded_worker.domain.memo import Latest
 from holded_worker.domain.quality import Quality, score
 from holded_worker.domain.records import DeadLetter, RawEvent, RawRecord, Refusal, SilverRecord
 
 MAX_RECORD_BYTES = 1_000_000
 """Bytes of a record value that every topic takes: below Kafka's default max.message.bytes, with room for its frame."""
+_COLUMNS = frozenset({"type", "targetSubscription"})
 _FRAME_BYTES = 16_384
 """More than all fields of a silver record or dead letter beside its JSON or payload."""
 
@@ -76,9 +77,7 @@ class Scored(NamedTuple):
     quality: Quality
 
 
-@cache
-def _classifier(rules: tuple[ClassificationRule, ...]) -> Classifier:
-    return Classifier(rules + default_rules())
+_CLASSIFIERS = Latest(classifier)
 
 
 def open_event(event: RawEvent, rules: Rules) -> Opened | Refusal:
@@ -94,7 +93,7 @@ def enrich_event(opened: Opened) -> Enriched:
 
 def classify_event(enriched: Enriched, rules: Rules) -> Classified:
     """Add the business context."""
-    return Classified(*enriched, _classifier(rules.classification).classify(enriched.envelope.type))
+    return Classified(*enriched, _CLASSIFIERS.of(rules.classification).classify(enriched.envelope.type))
 
 
 def score_event(classified: Classified, rules: Rules) -> Scored:
@@ -140,10 +139,11 @@ def to_silver(scored: Scored, rules: Rules, now: int) -> SilverRecord | Refusal:
 
 def _metadata(event: RawEvent, envelope: Envelope, facts: Facts, quality: Quality) -> bytes:
     """Headers keep their own JSON text; headers that have a column of their own are left out."""
-    columns = {"type", "targetSubscription"}
     metadata: dict[str, Any] = {
-        "headers": {name: orjson.Fragment(text) for name, text in envelope.headers_json.items() if name not in columns},
-        "quality": quality.checks,
+        "headers": {
+            name: orjson.Fragment(text) for name, text in envelope.headers_json.items() if name not in _COLUMNS
+        },
+        "quality": orjson.Fragment(quality.checks_json),
         "occurred_at_source": facts.time.source,
         "lag_ms": facts.lag // 1000,
     }

@@ -1,87 +1,104 @@
 """Scoring an event: named checks in four dimensions, so that a score can be explained."""
 
+from collections.abc import Callable
+from functools import lru_cache, partial
+from itertools import islice
 from typing import Any, NamedTuple
+
+import orjson
 
 from holded_contracts.settings import QualityWeights
 from holded_worker.domain.enrich import Facts
 from holded_worker.domain.envelope import Envelope
+from holded_worker.domain.memo import Latest
 
 SCORE_DECIMALS = 4
 _MINUTE = 60_000_000
 _HOUR = 60 * _MINUTE
 _DAY = 24 * _HOUR
 
+CHECKS = {
+    "completeness": ("has_account", "has_user", "has_subscription", "has_entity_id", "has_event_time"),
+    "validity": ("data_not_empty", "nothing_sanitized", "times_readable", "money_readable"),
+    "consistency": ("subscription_is_domain", "amount_has_currency", "not_ahead_of_receipt"),
+    "timeliness": ("within_5_minutes", "within_1_hour", "within_1_day"),
+}
+"""Names of the checks of each dimension, in the order in which `_passed` returns their results."""
+
 type Checks = dict[str, dict[str, bool]]
 """Result of each check by dimension and name."""
 
 
 class Quality(NamedTuple):
-    """A score and what it is made of."""
+    """A score and what it is made of; shared by all events with the same results, so not to be changed."""
 
     score: float
     """0.0 to 1.0, rounded to SCORE_DECIMALS."""
     checks: Checks
+    checks_json: bytes
+    """The checks as JSON text."""
 
 
 def score(envelope: Envelope, facts: Facts, weights: QualityWeights) -> Quality:
     """Return the weighted mean of the dimensions, each the share of its checks that passed."""
+    return _GRADERS.of(weights)(_passed(envelope, facts))
+
+
+def _passed(envelope: Envelope, facts: Facts) -> tuple[bool, ...]:
+    """Return the result of each check.
+
+    An event without a time of its own counts as on time: completeness has counted that already.
+    """
+    _, kind, account_id, user_id, subscription, data, *_, sanitized = envelope
+    time, lag, money = facts
+    return (
+        account_id is not None,
+        user_id is not None,
+        subscription is not None,
+        _has_entity_id(data, kind.entity),
+        time.source != "received_at",
+        bool(data),
+        not sanitized,
+        not time.rejected,
+        not money.notes,
+        subscription is None or subscription == kind.domain or subscription.casefold() == kind.domain.casefold(),
+        money.amount is None or money.currency is not None,
+        lag >= -5 * _MINUTE,
+        lag <= 5 * _MINUTE,
+        lag <= _HOUR,
+        lag <= _DAY,
+    )
+
+
+def _grader(weights: QualityWeights) -> Callable[[tuple[bool, ...]], Quality]:
+    return lru_cache(maxsize=4096)(partial(_graded, weights))  # nearly all events have one of some dozen results
+
+
+_GRADERS = Latest(_grader)
+
+
+def _graded(weights: QualityWeights, passed: tuple[bool, ...]) -> Quality:
+    results = iter(passed)
     checks = {
-        "completeness": _completeness(envelope, facts),
-        "validity": _validity(envelope, facts),
-        "consistency": _consistency(envelope, facts),
-        "timeliness": _timeliness(facts),
+        dimension: dict(zip(names, islice(results, len(names)), strict=True)) for dimension, names in CHECKS.items()
     }
-    shares = {dimension: sum(results.values()) / len(results) for dimension, results in checks.items()}
+    shares = {dimension: sum(found.values()) / len(found) for dimension, found in checks.items()}
     given: dict[str, Any] = {dimension: getattr(weights, dimension) for dimension in checks}
     total = sum(given.values())
     if total <= 0:  # nobody cares for any dimension more than for another
         given, total = dict.fromkeys(checks, 1.0), float(len(checks))
     weighted = sum(given[dimension] * share for dimension, share in shares.items())
-    return Quality(round(min(1.0, weighted / total), SCORE_DECIMALS), checks)
+    return Quality(round(min(1.0, weighted / total), SCORE_DECIMALS), checks, orjson.dumps(checks))
 
 
-def _completeness(envelope: Envelope, facts: Facts) -> dict[str, bool]:
-    return {
-        "has_account": envelope.account_id is not None,
-        "has_user": envelope.user_id is not None,
-        "has_subscription": envelope.target_subscription is not None,
-        "has_entity_id": _has_entity_id(envelope),
-        "has_event_time": facts.time.source != "received_at",
-    }
+def _has_entity_id(data: dict[str, Any], entity: str) -> bool:
+    for name in _id_names(entity):
+        value = data.get(name)
+        if value is not None and value != "" and not isinstance(value, (dict, list)):
+            return True
+    return False
 
 
-def _has_entity_id(envelope: Envelope) -> bool:
-    entity = envelope.type.entity
-    names = ("id", "uuid", "_id", f"{entity[:1].lower()}{entity[1:]}Id")
-    return any(envelope.data.get(name) not in {None, ""} for name in names if _is_scalar(envelope.data.get(name)))
-
-
-def _is_scalar(value: Any) -> bool:
-    return not isinstance(value, (dict, list))
-
-
-def _validity(envelope: Envelope, facts: Facts) -> dict[str, bool]:
-    return {
-        "data_not_empty": bool(envelope.data),
-        "nothing_sanitized": not envelope.sanitized,
-        "times_readable": not facts.time.rejected,
-        "money_readable": not facts.money.notes,
-    }
-
-
-def _consistency(envelope: Envelope, facts: Facts) -> dict[str, bool]:
-    subscription = envelope.target_subscription
-    return {
-        "subscription_is_domain": subscription is None or subscription.casefold() == envelope.type.domain.casefold(),
-        "amount_has_currency": facts.money.amount is None or facts.money.currency is not None,
-        "not_ahead_of_receipt": facts.lag >= -5 * _MINUTE,
-    }
-
-
-def _timeliness(facts: Facts) -> dict[str, bool]:
-    """Take an event without a time of its own to be on time: completeness has counted that already."""
-    return {
-        "within_5_minutes": facts.lag <= 5 * _MINUTE,
-        "within_1_hour": facts.lag <= _HOUR,
-        "within_1_day": facts.lag <= _DAY,
-    }
+@lru_cache(maxsize=1024)
+def _id_names(entity: str) -> tuple[str, ...]:
+    return ("id", "uuid", "_id", f"{entity[:1].lower()}{entity[1:]}Id")

@@ -6,6 +6,7 @@ is parsed into number literals and text, repaired and written again, every untou
 
 import json
 import re
+from json.encoder import encode_basestring
 from typing import Any
 
 import orjson
@@ -26,7 +27,10 @@ _SHORTEST_UNSAFE_INTEGER = 19  # digits of 2**63
 _SUSPECT_ESCAPE = re.compile(rb"\\(?:[bf]|u00[01])")
 _ZERO_EXPONENT = re.compile(rb"0[eE]\+?[0-9]{3}")
 _ZERO_LITERAL = re.compile(rb"[:,\[]\s*-?0[0.]*[eE]\+?[0-9]{3}")
-_LONG_INTEGER = re.compile(rb"[:,\[]\s*(-?[0-9]{19,})(?![0-9.eE])")
+_DIGITS = re.compile(rb"[0-9]+")
+_BEFORE_A_NUMBER = b":,[- \t\n\r"
+_GOES_ON_AS_DOUBLE = b".eE"
+_MINUS = ord("-")
 _DIGITS_TO_ZERO = bytes(ord("0") if chr(byte) in "0123456789" else byte for byte in range(256))
 _LONG_DIGITS = b"0" * _SHORTEST_UNSAFE_INTEGER
 
@@ -35,6 +39,9 @@ _STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
 _BRACKETS = re.compile(rb"[\[\]{}]")
 _FRACTION_AND_EXPONENT = re.compile(r"-?[0-9]+(?:\.([0-9]+))?(?:[eE]([+-]?[0-9]+))?")
 _MAX_DOUBLE_EXPONENT = 308
+
+type _Place = tuple["_Place", str | int] | None
+"""Where a value stands: the place of its parent and its key or index there; None is the document."""
 
 type Note = dict[str, str]
 """One change: `path` of the value in the event, `what` was done to it."""
@@ -84,14 +91,35 @@ def _check_depth(payload: bytes) -> None:
 def _is_suspect(payload: bytes, max_string_length: int) -> bool:
     return (
         len(payload) > min(max_string_length, MAX_KEY_CHARACTERS)
-        or _SUSPECT_ESCAPE.search(payload) is not None
+        or _has_suspect_escape(payload)
         or (_ZERO_EXPONENT.search(payload) is not None and _ZERO_LITERAL.search(payload) is not None)
-        or (_LONG_DIGITS in payload.translate(_DIGITS_TO_ZERO) and _has_unsafe_integer(payload))
+        or _has_unsafe_integer(payload)
     )
 
 
+def _has_suspect_escape(payload: bytes) -> bool:
+    """Look behind single backslashes only: a pair is the text of one backslash, which every event type is full of."""
+    single = payload.replace(b"\\\\", b"")
+    return b"\\" in single and _SUSPECT_ESCAPE.search(single) is not None
+
+
 def _has_unsafe_integer(payload: bytes) -> bool:
-    return any(_number_problem(literal.decode()) for literal in _LONG_INTEGER.findall(payload))
+    """Look at runs of digits only; one within text may be taken for a number, and then the slow way decides."""
+    digits = payload.translate(_DIGITS_TO_ZERO)
+    start = digits.find(_LONG_DIGITS)
+    while start >= 0:
+        run = _DIGITS.match(payload, start)
+        if run is None:
+            return True
+        end = run.end()
+        is_number = start > 0 and payload[start - 1] in _BEFORE_A_NUMBER
+        is_double = end < len(payload) and payload[end] in _GOES_ON_AS_DOUBLE
+        if is_number and not is_double:
+            sign = "-" if payload[start - 1] == _MINUS else ""
+            if _number_problem(sign + run[0].decode()):
+                return True
+        start = digits.find(_LONG_DIGITS, end)
+    return False
 
 
 class _Number(str):
@@ -114,7 +142,7 @@ def _sanitize(payload: bytes, max_string_length: int) -> tuple[bytes, list[Note]
     except json.JSONDecodeError as error:
         raise InvalidJsonError(str(error)) from error
     writer = _Writer(max_string_length)
-    text = writer.write(document, "")
+    text = writer.write(document, None)
     return (text.encode("utf-8"), writer.listed()) if writer.changes else (payload, [])
 
 
@@ -131,48 +159,60 @@ class _Writer:
         more = self.changes - len(self._notes)
         return [*self._notes, {"path": "", "what": f"{more} more changes"}] if more else self._notes
 
-    def write(self, value: Any, path: str) -> str:
+    def write(self, value: Any, place: _Place) -> str:
         """Return the JSON text of a value."""
-        if isinstance(value, dict):
-            return self._object(value, path)
-        if isinstance(value, list):
-            return "[" + ",".join([self.write(item, f"{path}[{index}]") for index, item in enumerate(value)]) + "]"
         if isinstance(value, _Number):
-            return self._number(value, path)
+            return self._number(value, place)
         if isinstance(value, str):
-            return _quoted(self._string(value, path, self._limit))
+            return encode_basestring(self._string(value, place, self._limit))
+        if isinstance(value, dict):
+            return self._object(value, place)
+        if isinstance(value, list):
+            return "[" + ",".join([self.write(item, (place, index)) for index, item in enumerate(value)]) + "]"
         return {None: "null", True: "true", False: "false"}[value]
 
-    def _object(self, value: dict[str, Any], path: str) -> str:
+    def _object(self, value: dict[str, Any], place: _Place) -> str:
         members: dict[str, str] = {}
         for key, item in value.items():
-            where = f"{path}.{key}"[-_MAX_PATH_CHARACTERS:] if path else key[:_MAX_PATH_CHARACTERS]
-            legal = self._string(key, where, MAX_KEY_CHARACTERS)
+            here = (place, key)
+            legal = self._string(key, here, MAX_KEY_CHARACTERS)
             if legal != key:
                 legal = _unused(legal, value, members)
-            members[legal] = self.write(item, where)
-        return "{" + ",".join([f"{_quoted(key)}:{text}" for key, text in members.items()]) + "}"
+            members[legal] = self.write(item, here)
+        return "{" + ",".join([f"{encode_basestring(key)}:{text}" for key, text in members.items()]) + "}"
 
-    def _string(self, value: str, path: str, limit: int) -> str:
+    def _string(self, value: str, place: _Place, limit: int) -> str:
+        if len(value) <= limit and _ILLEGAL.search(value) is None:
+            return value
         legal, removed = _ILLEGAL.subn("", value)
         if removed:
-            self._note(path, f"removed {removed} illegal characters")
+            self._note(place, f"removed {removed} illegal characters")
         if len(legal) > limit:
-            self._note(path, f"cut from {len(legal)} to {limit} characters")
+            self._note(place, f"cut from {len(legal)} to {limit} characters")
             legal = legal[:limit]
         return legal
 
-    def _number(self, literal: _Number, path: str) -> str:
+    def _number(self, literal: _Number, place: _Place) -> str:
         problem = _number_problem(literal)
         if problem is None:
             return literal
-        self._note(path, f"{problem}, kept as text")
-        return _quoted(self._string(str(literal), path, self._limit))
+        self._note(place, f"{problem}, kept as text")
+        return encode_basestring(self._string(str(literal), place, self._limit))
 
-    def _note(self, path: str, what: str) -> None:
+    def _note(self, place: _Place, what: str) -> None:
         self.changes += 1
         if len(self._notes) < MAX_NOTES:
-            self._notes.append({"path": _ILLEGAL.sub("", path), "what": what})
+            self._notes.append({"path": _ILLEGAL.sub("", _path(place)), "what": what})
+
+
+def _path(place: _Place) -> str:
+    if place is None:
+        return ""
+    parent, step = place
+    above = _path(parent)
+    if isinstance(step, int):
+        return f"{above}[{step}]"
+    return f"{above}.{step}"[-_MAX_PATH_CHARACTERS:] if above else step[:_MAX_PATH_CHARACTERS]
 
 
 def _number_problem(literal: str) -> str | None:
@@ -202,7 +242,3 @@ def _unused(key: str, original: dict[str, Any], written: dict[str, str]) -> str:
     while candidate in original or candidate in written:
         candidate, number = f"{key[: MAX_KEY_CHARACTERS - 12]}~{number}", number + 1
     return candidate
-
-
-def _quoted(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)

@@ -1,6 +1,5 @@
 """Finding out when an event happened."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -22,6 +21,7 @@ OCCURRED_AT_FIELDS = (
 MAX_FUTURE = 86_400_000_000
 """Microseconds that an event may lie ahead of its receipt: clocks differ, time zones are forgotten."""
 
+_PLACES = tuple((name, f"data.{name}", f"headers.{name}") for name in OCCURRED_AT_FIELDS)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 # From 1973 on the three units cannot be confused: 1e11 s and 1e14 ms both lie past the year 5000.
@@ -42,23 +42,17 @@ class EventTime(NamedTuple):
 
 def find_event_time(data: dict[str, Any], headers: dict[str, Any], received_at: int) -> EventTime:
     """Return the first sane time of OCCURRED_AT_FIELDS: from 2000-01-01 to a day after receipt; else the receipt."""
-    rejected: list[str] = []
-    for path, value in _candidates(data, headers):
-        at = parse_time(value)
-        if at is not None and EARLIEST <= at <= received_at + MAX_FUTURE:
-            return EventTime(at, path, tuple(rejected))
-        rejected.append(path)
-    return EventTime(received_at, "received_at", tuple(rejected))
-
-
-def _candidates(data: dict[str, Any], headers: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    for name in OCCURRED_AT_FIELDS:
-        value = data.get(name)
-        if value is not None:
-            yield f"data.{name}", value
-        value = headers.get(name)
-        if value is not None:
-            yield f"headers.{name}", value
+    rejected: tuple[str, ...] = ()
+    for name, in_data, in_headers in _PLACES:
+        for holder, path in ((data, in_data), (headers, in_headers)):
+            value = holder.get(name)
+            if value is None:
+                continue
+            at = parse_time(value)
+            if at is not None and EARLIEST <= at <= received_at + MAX_FUTURE:
+                return EventTime(at, path, rejected)
+            rejected += (path,)
+    return EventTime(received_at, "received_at", rejected)
 
 
 def parse_time(value: Any) -> int | None:

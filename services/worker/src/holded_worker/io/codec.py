@@ -10,6 +10,7 @@ from holded_contracts import wire
 from holded_contracts.io.registry import RegistryReader, RegistryUnavailableError, UnknownSchemaError
 from holded_contracts.settings import TopicNames
 from holded_contracts.topics import Artefact
+from holded_worker.domain.avro import frame_silver
 from holded_worker.domain.records import RawRecord
 from holded_worker.io.errors import TransientError
 
@@ -92,6 +93,8 @@ class Encoders:
 
     def encode(self, artefact: Artefact, record: dict[str, Any]) -> bytes:
         """Return the Kafka value of a record."""
+        if artefact is Artefact.SILVER:
+            return frame_silver(self._headers[artefact], record)
         return wire.encode(self._headers[artefact], wire.parsed_schema(artefact), record)
 
 
