@@ -129,7 +129,7 @@ def _is_short_context_stamp(name: str) -> bool:
 
 
 def _is_context_stamp(name: str) -> bool:
-    """Sources send the same few names with each event; those too long to be kept in memory are matched anew."""
+    # Sources send the same few names with each event; those too long to be kept in memory are matched anew.
     if len(name) <= MAX_TEXT_LENGTH:
         return _is_short_context_stamp(name)
     return CONTEXT_STAMP.fullmatch(name) is not None
