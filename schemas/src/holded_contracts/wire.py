@@ -127,7 +127,11 @@ def long_bytes(number: int) -> bytes:
 
 def decimal_to_bytes(value: Decimal) -> bytes:
     """Return the unscaled two's complement bytes of a value with at most AMOUNT_SCALE decimals."""
-    unscaled = int(value.scaleb(AMOUNT_SCALE))
+    return unscaled_to_bytes(int(value.scaleb(AMOUNT_SCALE)))
+
+
+def unscaled_to_bytes(unscaled: int) -> bytes:
+    """Return what `decimal_to_bytes` does, from a whole number of the last decimal place."""
     return unscaled.to_bytes((unscaled.bit_length() + 8) // 8, "big", signed=True)
 
 

@@ -2,7 +2,8 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator, Mapping
+from typing import Protocol
 
 import structlog
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_when_event_set, wait_exponential_jitter
@@ -14,7 +15,7 @@ from holded_contracts.settings import WorkerSettings
 from holded_contracts.topics import Artefact
 from holded_worker.dedup import DedupIndex
 from holded_worker.domain.records import RawRecord
-from holded_worker.embedded import BatchResult, EmbeddedRunner
+from holded_worker.embedded import BatchResult, Schemas
 from holded_worker.io.codec import Encoders, WriterSchemas
 from holded_worker.io.consumer import RawConsumer
 from holded_worker.io.errors import FatalError, TransientError
@@ -37,6 +38,15 @@ log = structlog.get_logger()
 type Batch = dict[int, list[RawRecord]]
 
 
+class Runner(Protocol):
+    """Takes micro-batches through the pipeline."""
+
+    def run(
+        self, records: Mapping[int, list[RawRecord]], known: Mapping[int, Container[bytes]], schemas: Schemas
+    ) -> BatchResult:
+        """Process the records of each partition; see `EmbeddedRunner.run`."""
+
+
 class Driver:
     """One worker: a member of the consumer group with its producer, its indexes and its pipeline."""
 
@@ -44,7 +54,7 @@ class Driver:
         self,
         settings: WorkerSettings,
         *,
-        runner: EmbeddedRunner,
+        runner: Runner,
         registry: RegistryReader,
         metrics: Metrics,
         heartbeat: Heartbeat,

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from types import FrameType
 
 import structlog
@@ -15,7 +16,7 @@ from holded_contracts.io.probes import Heartbeat, Probes
 from holded_contracts.io.registry import RegistryReader
 from holded_contracts.settings import WorkerSettings
 from holded_worker.domain.process import Rules
-from holded_worker.driver import Driver
+from holded_worker.driver import Driver, Runner
 from holded_worker.embedded import EmbeddedRunner
 from holded_worker.io.errors import FatalError
 from holded_worker.metrics import Metrics
@@ -26,7 +27,7 @@ _REGISTRY_PATIENCE_SECONDS = 5.0  # the main loop retries, and beats its heart i
 log = structlog.get_logger()
 
 
-def main() -> None:
+def main(make_runner: Callable[[Rules], Runner] = EmbeddedRunner) -> None:
     """Run the worker until SIGTERM or SIGINT; the exit code is 1 after a fault that a new process may heal."""
     settings = WorkerSettings()
     configure_logging(settings, service="worker")
@@ -34,16 +35,16 @@ def main() -> None:
         logging.getLogger(chatty).setLevel(logging.WARNING)
     stop = threading.Event()
     _stop_on_signals(stop, settings.shutdown_grace_seconds)
-    sys.exit(run(settings, stop))
+    sys.exit(run(settings, stop, make_runner))
 
 
-def run(settings: WorkerSettings, stop: threading.Event) -> int:
+def run(settings: WorkerSettings, stop: threading.Event, make_runner: Callable[[Rules], Runner]) -> int:
     """Compose the worker and run it until `stop` is set; return the exit code."""
     registry = RegistryReader(settings.schema_registry, patience_seconds=_REGISTRY_PATIENCE_SECONDS)
     heartbeat = Heartbeat()
     driver = Driver(
         settings,
-        runner=EmbeddedRunner(Rules.of(settings)),
+        runner=make_runner(Rules.of(settings)),
         registry=registry,
         metrics=Metrics(),
         heartbeat=heartbeat,

@@ -1,7 +1,9 @@
 """From what became of a batch to the records of its transaction."""
 
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import Any
+from zlib import crc32
 
 from holded_contracts.settings import WorkerSettings
 from holded_contracts.topics import Artefact
@@ -14,7 +16,10 @@ from holded_worker.io.topology import Topology
 
 
 class OutputBuilder:
-    """Encodes results and gives each its place: silver keeps the raw partition, others take it modulo their count."""
+    """Encodes results and gives each its place.
+
+    Silver keeps the raw partition; dead letters and the ledger take it modulo their count, analytics the account's hash.
+    """
 
     def __init__(self, settings: WorkerSettings, encoders: Encoders) -> None:
         self._topics = settings.topics
@@ -29,19 +34,21 @@ class OutputBuilder:
         for partition, records in batch.items():
             silver, dead = result.silver.get(partition, []), result.dead.get(partition, [])
             for event in silver:
-                yield self._record(Artefact.SILVER, partition, event["event_id"], event, event["processed_at"])
+                at = event["processed_at"] // 1000
+                yield OutputRecord(self._topics.silver, partition, event["event_id"], self._encoders.silver(event), at)
             dead_letter_partition = topology.target(Artefact.DEAD_LETTER, partition)
             for letter in dead:
                 yield self._record(
                     Artefact.DEAD_LETTER, dead_letter_partition, letter["event_id"], letter, letter["failed_at"]
                 )
-            analytics_partition = topology.target(Artefact.ANALYTICS, partition)
-            for increment in increments(silver, now):
-                key = (increment["account_id"] or "").encode()
-                yield self._record(Artefact.ANALYTICS, analytics_partition, key, increment, now)
             entry = self._ledger_entry(partition, records, result, topology, now)
             key = f"{topology.raw_topic_id}:{partition}".encode()
             yield self._record(Artefact.LEDGER, topology.target(Artefact.LEDGER, partition), key, entry, now)
+        # Counted over all partitions of the batch, which makes fewer of them; an account's are in one partition.
+        for increment in increments(chain.from_iterable(result.silver.values()), now):
+            key = (increment["account_id"] or "").encode()
+            target = topology.target(Artefact.ANALYTICS, crc32(key))
+            yield self._record(Artefact.ANALYTICS, target, key, increment, now)
 
     def _record(
         self, artefact: Artefact, partition: int, key: bytes | None, fields: dict[str, Any], at: int

@@ -9,6 +9,7 @@ Source, deduplication and what becomes of the outputs differ by runner and are g
 import pickle
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 import apache_beam as beam
@@ -100,10 +101,9 @@ class Decode(beam.DoFn):
 
     def process(self, element: Any) -> Iterator[Any]:
         """Decode a list of RawRecord."""
-        now = now_micros()
-        yield element.map(lambda record: self._decoded(record, now))
+        yield element.map(partial(self._decoded, now_micros()))
 
-    def _decoded(self, record: RawRecord, now: int) -> Any:
+    def _decoded(self, now: int, record: RawRecord) -> Any:
         event = decode(record, self._schemas)
         return Dead(dead_letter(record, event, self._rules, now)) if isinstance(event, Refusal) else event
 
@@ -116,10 +116,9 @@ class Validate(beam.DoFn):
 
     def process(self, element: Any) -> Iterator[Any]:
         """Parse, sanitize and validate a list of RawEvent."""
-        now = now_micros()
-        yield element.map(lambda event: self._opened(event, now))
+        yield element.map(partial(self._opened, now_micros()))
 
-    def _opened(self, event: Any, now: int) -> Any:
+    def _opened(self, now: int, event: Any) -> Any:
         opened = open_event(event, self._rules)
         return Dead(dead_letter(event, opened, self._rules, now)) if isinstance(opened, Refusal) else opened
 
@@ -140,7 +139,7 @@ class Classify(beam.DoFn):
 
     def process(self, element: Any) -> Iterator[Any]:
         """Classify a list of Enriched."""
-        yield element.map(lambda enriched: classify_event(enriched, self._rules))
+        yield element.map(partial(classify_event, rules=self._rules))
 
 
 class Score(beam.DoFn):
@@ -151,10 +150,9 @@ class Score(beam.DoFn):
 
     def process(self, element: Any) -> Iterator[Any]:
         """Score a list of Classified."""
-        now = now_micros()
-        yield element.map(lambda classified: self._silver(classified, now))
+        yield element.map(partial(self._silver, now_micros()))
 
-    def _silver(self, classified: Any, now: int) -> Any:
+    def _silver(self, now: int, classified: Any) -> Any:
         result = to_silver(score_event(classified, self._rules), self._rules, now)
         if isinstance(result, Refusal):
             return Dead(dead_letter(classified.event, result, self._rules, now))

@@ -1,7 +1,6 @@
 """Counting a batch: increments per minute, account, business context and type."""
 
 from collections.abc import Iterable
-from decimal import Decimal
 from typing import Any
 
 from holded_contracts import wire
@@ -9,8 +8,7 @@ from holded_worker.domain.records import SilverRecord
 
 WINDOW = 60_000_000
 """Length of a window in microseconds of event time."""
-
-_UNIT = Decimal(1).scaleb(-wire.AMOUNT_SCALE)
+_UNITS = 10**wire.AMOUNT_SCALE
 
 
 def increments(silver: Iterable[SilverRecord], now: int) -> list[dict[str, Any]]:
@@ -21,27 +19,29 @@ def increments(silver: Iterable[SilverRecord], now: int) -> list[dict[str, Any]]
     sums: dict[tuple[int, str | None, str, str, str], list[int]] = {}
     for record in silver:
         key = (
-            record["occurred_at"] // WINDOW * WINDOW,
+            record["occurred_at"] // WINDOW,
             record["account_id"],
             record["business_context"],
             record["type"],
             record["pipeline_version"],
         )
-        counted = sums.setdefault(key, [0, 0, 0])
+        counted = sums.get(key)
+        if counted is None:
+            counted = sums[key] = [0, 0, 0]
         counted[0] += 1
         amount = record["amount"]
         if amount is not None:
             counted[1] += int.from_bytes(amount, "big", signed=True)
-        counted[2] += round(record["quality_score"] * 10**wire.AMOUNT_SCALE)
+        counted[2] += round(record["quality_score"] * _UNITS)
     return [
         {
-            "window_start": window,
+            "window_start": window * WINDOW,
             "account_id": account,
             "business_context": context,
             "type": event_type,
             "count": count,
-            "amount_sum": wire.decimal_to_bytes(amount_sum * _UNIT),
-            "quality_sum": wire.decimal_to_bytes(quality_sum * _UNIT),
+            "amount_sum": wire.unscaled_to_bytes(amount_sum),
+            "quality_sum": wire.unscaled_to_bytes(quality_sum),
             "processed_at": now,
             "pipeline_version": version,
         }

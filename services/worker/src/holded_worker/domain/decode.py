@@ -9,6 +9,9 @@ from holded_worker.domain.avro import RawFields, read_raw
 from holded_worker.domain.records import RawEvent, RawRecord, Refusal
 
 
+_OURS = wire.parsed_schema(Artefact.RAW)
+
+
 class SchemaSource(Protocol):
     """Knows the writer schema of an id."""
 
@@ -18,26 +21,28 @@ class SchemaSource(Protocol):
 
 def decode(record: RawRecord, schemas: SchemaSource) -> RawEvent | Refusal:
     """Return the event of a record, or why its bytes are none."""
+    topic, partition, offset, value, traceparent = record
     schema_id: int | None = None
     try:
-        schema_id = wire.split(record.value)
+        schema_id = wire.split(value)
         writer = schemas.writer_schema(schema_id)
         if writer is None:
             return _unreadable(f"schema id {schema_id} is not an Avro schema of the registry", schema_id)
-        fields = _fields(record.value or b"", writer)
+        event_id, received_at, type_, source, payload = _fields(value or b"", writer)
     except wire.WireFormatError as error:
         return _unreadable(str(error), schema_id)
-    return RawEvent(record.topic, record.partition, record.offset, schema_id, *fields, record.traceparent)
+    return RawEvent(
+        topic, partition, offset, schema_id, event_id, received_at, type_, source, payload, traceparent
+    )
 
 
 def _fields(value: bytes, writer: Any) -> RawFields:
-    ours = wire.parsed_schema(Artefact.RAW)
-    if writer is ours:
+    if writer is _OURS:
         fields = read_raw(value)
         if fields is not None:
             return fields
     # fastavro resolves two schemas field by field, so it is given ours only where they differ.
-    return RawFields(**wire.decode(value, writer, None if writer is ours else ours))
+    return RawFields(**wire.decode(value, writer, None if writer is _OURS else _OURS))
 
 
 def _unreadable(detail: str, schema_id: int | None) -> Refusal:

@@ -58,12 +58,12 @@ def open_envelope(event: RawEvent, max_string_length: int) -> Envelope | Refusal
         return _refuse(event, [_Problem(DeadLetterReason.INVALID_JSON, f"event: {error}")], {})
     except TooDeepError as error:
         return _refuse(event, [_Problem(DeadLetterReason.TOO_DEEP, str(error))], {})
-    problems = _envelope_problems(document)
     headers = document.get("headers") if isinstance(document, dict) else None
     if not isinstance(headers, dict):
-        return _refuse(event, problems, {})
+        return _refuse(event, _envelope_problems(document), {})
+    problems = [] if isinstance(document.get("data"), dict) else _envelope_problems(document)
     event_type = _parsed_type(headers.get("type"), problems)
-    subscription = _text(headers.get("targetSubscription"), "headers.targetSubscription", problems)
+    subscription = _text(headers.get("targetSubscription"), problems, "headers.targetSubscription")
     account_id, user_id = _context(headers, problems)
     _check_raw_fields(event, problems)
     if problems or event_type is None:
@@ -112,13 +112,12 @@ def _context(headers: dict[str, Any], problems: list[_Problem]) -> tuple[str | N
     for name, stamp in headers.items():
         if name[:1] not in _STAMP_BEGINS or not _is_context_stamp(name):
             continue
-        path = f"headers.{name[:200]}"
         if not isinstance(stamp, dict):
-            text = f"{path}: expected an object, found {_kind(stamp)}"
+            text = f"headers.{name[:200]}: expected an object, found {_kind(stamp)}"
             problems.append(_Problem(DeadLetterReason.INVALID_FIELD, text))
             continue
-        account = _identifier(stamp.get("accountId"), f"{path}.accountId", problems)
-        user = _identifier(stamp.get("userId"), f"{path}.userId", problems)
+        account = _identifier(stamp.get("accountId"), problems, name, "accountId")
+        user = _identifier(stamp.get("userId"), problems, name, "userId")
         account_id, user_id = account_id or account, user_id or user
     return account_id, user_id
 
@@ -135,14 +134,16 @@ def _is_context_stamp(name: str) -> bool:
     return CONTEXT_STAMP.fullmatch(name) is not None
 
 
-def _identifier(value: Any, path: str, problems: list[_Problem]) -> str | None:
+def _identifier(value: Any, problems: list[_Problem], header: str, member: str) -> str | None:
     """Ids are text or whole numbers; sources that number their accounts exist."""
+    if isinstance(value, str) and len(value) <= MAX_TEXT_LENGTH:
+        return value or None
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
-    return _text(value, path, problems)
+    return _text(value, problems, f"headers.{header[:200]}.{member}")
 
 
-def _text(value: Any, path: str, problems: list[_Problem]) -> str | None:
+def _text(value: Any, problems: list[_Problem], path: str) -> str | None:
     if value is None:
         return None
     if not isinstance(value, str):

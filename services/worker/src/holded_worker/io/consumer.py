@@ -236,12 +236,18 @@ class RawConsumer:
 
 
 def _raw_record(topic: str, message: Message) -> RawRecord:
-    traceparent = None
-    for name, value in message.headers() or ():
+    headers = message.headers()
+    traceparent = _traceparent(headers) if headers else None
+    return RawRecord(topic, message.partition(), message.offset(), message.value(), traceparent)
+
+
+def _traceparent(headers: list[tuple[str, bytes | None]]) -> str | None:
+    found = None
+    for name, value in headers:
         # ASCII or not from the collector: the header is for people who look for a trace, never a reason to refuse.
         if name == "traceparent" and value is not None and value.isascii() and len(value) <= _MAX_TRACEPARENT:
-            traceparent = value.decode("ascii")
-    return RawRecord(topic, message.partition(), message.offset(), message.value(), traceparent)
+            found = value.decode("ascii")
+    return found
 
 
 def _config(settings: WorkerSettings, partitions: int) -> dict[str, Any]:

@@ -76,25 +76,16 @@ class TransactionalProducer:
     def send(self, records: Iterable[OutputRecord]) -> None:
         """Write records into the open transaction; delivery is certain only after `commit`. Errors as in `init`."""
         with translated("produce"):
-            for record in records:
-                self._send_one(record)
+            produce = self._producer.produce
+            for topic, partition, key, value, timestamp in records:
+                while True:
+                    try:
+                        produce(topic, value, key, partition=partition, timestamp=timestamp)
+                        break
+                    except BufferError:  # the queue drains while we wait, or the broker is away
+                        self._waiting()
+                        self._producer.poll(_QUEUE_FULL_SECONDS)
             self._producer.poll(0)
-
-    def _send_one(self, record: OutputRecord) -> None:
-        while True:
-            try:
-                self._producer.produce(
-                    record.topic,
-                    record.value,
-                    record.key,
-                    partition=record.partition,
-                    timestamp=record.timestamp_ms,
-                )
-            except BufferError:  # the queue drains while we wait, or the broker is away
-                self._waiting()
-                self._producer.poll(_QUEUE_FULL_SECONDS)
-            else:
-                return
 
     def commit(self, offsets: list[TopicPartition], group_metadata: Any) -> None:
         """Commit the open transaction together with the offsets of the input.

@@ -18,9 +18,9 @@ class Topology(NamedTuple):
     raw_topic_id: str
     partitions: dict[Artefact, int]
 
-    def target(self, artefact: Artefact, raw_partition: int) -> int:
-        """Return the partition to which outputs of a raw partition go."""
-        return raw_partition % self.partitions[artefact]
+    def target(self, artefact: Artefact, number: int) -> int:
+        """Return the partition to which outputs of a raw partition, or of a hash, go."""
+        return number % self.partitions[artefact]
 
 
 def admin_client(settings: WorkerSettings) -> AdminClient:
