@@ -28,6 +28,9 @@ from holded_worker.pipeline import (
     build_pipeline,
 )
 
+PIECE = 128
+"""Records of an element. What a step makes of a piece is still in the processor's cache when the next step takes it."""
+
 type Schemas = Mapping[int, Any]
 """Writer schemas by id; an id that is missing or None is no schema of the registry."""
 
@@ -59,6 +62,8 @@ class _Run:
         self.records = records
         self.known = known
         self.schemas = schemas
+        self.seen: dict[int, set[bytes]] = {}
+        """Event ids of this run, by partition."""
         self.result = BatchResult()
 
 
@@ -72,10 +77,11 @@ class _Feed(beam.DoFn):
         self._runner = runner
 
     def process(self, element: Any) -> Iterator[Any]:
-        """Ignore the impulse and put out each partition's records as one element."""
+        """Ignore the impulse and put out each partition's records in pieces."""
         del element
         for partition, records in _RUNS[self._runner].records.items():
-            yield PartitionBatch(partition, records)
+            for start in range(0, len(records), PIECE):
+                yield PartitionBatch(partition, records[start : start + PIECE])
 
 
 class _ReadFeed(beam.PTransform):
@@ -97,11 +103,12 @@ class _DropKnown(beam.DoFn):
         self._runner = runner
 
     def process(self, element: Any) -> Iterator[Any]:
-        known = _RUNS[self._runner].known.get(element.partition)
+        run = _RUNS[self._runner]
+        known = run.known.get(element.partition)
         if known is None:
             yield element
             return
-        seen: set[bytes] = set()
+        seen = run.seen.setdefault(element.partition, set())
         yield element.map(lambda item: _once(item, known, seen))
 
 
