@@ -205,6 +205,7 @@ def _worker() -> dict[str, Row | Refused]:
         "worker.autoscaling.maxReplicas": Row(3, ("replicas at a lag of 20000",), 3),
         "worker.autoscaling.targetLag": Row(10_000, ("replicas at a lag of 20000",), 2),
         "worker.dedupWindow": Row("90m", env("worker", "DEDUP_WINDOW_SECONDS"), "5400"),
+        "worker.dedupMaxIds": Row(5000, env("worker", "DEDUP_MAX_IDS"), "5000"),
         "worker.batch.maxEvents": Row(77, env("worker", "BATCH__MAX_EVENTS"), "77"),
         "worker.batch.maxWaitMs": Row(77, env("worker", "BATCH__MAX_WAIT_MS"), "77"),
         "worker.classification.rules[].context": Row(

@@ -37,6 +37,7 @@ def test_bounds_and_defaults_equal_the_contracts(ours: type[BaseModel], theirs: 
 @pytest.mark.parametrize(
     ("ours", "name", "theirs", "their_name"),
     [
+        (workloads.Worker, "dedup_max_ids", contract.WorkerSettings, "dedup_max_ids"),
         (workloads.Worker, "max_string_length", contract.WorkerSettings, "max_string_length"),
         (workloads.Sink, "retention_days", contract.SinkSettings, "retention_days"),
     ],

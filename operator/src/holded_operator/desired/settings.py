@@ -81,6 +81,7 @@ def worker_settings(pipeline: HoldedPipeline, *, version: str) -> contract.Worke
         shutdown_grace_seconds=_shutdown_grace(spec.pod_template),
         batch=contract.WorkerBatch.model_validate(spec.batch.model_dump()),
         dedup_window_seconds=durations.seconds(spec.dedup_window),
+        dedup_max_ids=spec.dedup_max_ids,
         classification_rules=tuple(
             contract.ClassificationRule.model_validate(rule.model_dump()) for rule in spec.classification.rules
         ),

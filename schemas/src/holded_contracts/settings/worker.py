@@ -44,6 +44,8 @@ class WorkerSettings(ServiceSettings):
     batch: WorkerBatch = WorkerBatch()
     dedup_window_seconds: int = Field(default=86_400, ge=0)
     """Duplicates within this time are dropped here; older ones are gold's to refuse. 0 turns the index off."""
+    dedup_max_ids: int = Field(default=10_000_000, ge=1000)
+    """Most event ids in the indexes of one worker; beyond it the oldest leave before their time."""
     classification_rules: tuple[ClassificationRule, ...] = ()
     """Tried before the built-in rules."""
     quality_weights: QualityWeights = QualityWeights()

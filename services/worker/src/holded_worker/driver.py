@@ -172,9 +172,9 @@ class Driver:
         # From here on nothing may fail in a way that rewinds: the batch is committed.
         for partition, silver in result.silver.items():
             index = self._indexes.get(partition)
-            if index is not None:
-                for event in silver:
-                    index.add(event["event_id"], event["processed_at"])
+            if index is not None and silver:
+                index.add_new((event["event_id"] for event in silver), silver[-1]["processed_at"])
+        self._limit_indexes()
         self._metrics.committed(batch, result)
 
     def _run_pipeline(self, batch: Batch) -> BatchResult:
@@ -240,13 +240,26 @@ class Driver:
         window = self._settings.dedup_window_seconds
         if window == 0:
             return
-        index = DedupIndex(window * 1_000_000)
+        index = DedupIndex(window * 1_000_000, self._settings.dedup_max_ids)
         for piece in self._readback.read(partition, microseconds_ago(window)):
             for event_id, processed_at in piece:
                 index.add(event_id, processed_at)
+            self._limit_indexes(index)
             yield
         self._indexes[partition] = index
         log.info("deduplication index read", partition=partition, ids=len(index))
+
+    def _limit_indexes(self, *reading: DedupIndex) -> None:
+        """Keep the memory of all indexes bounded: the oldest ids of the largest leave before the window has passed."""
+        indexes = [*self._indexes.values(), *reading]
+        while sum(map(len, indexes)) > self._settings.dedup_max_ids:
+            forgotten = max(indexes, key=len).shrink()
+            self._metrics.forgotten_early(forgotten)
+            log.warning(
+                "deduplication index is full, its oldest ids leave early; gold refuses their duplicates",
+                forgotten=forgotten,
+                max_ids=self._settings.dedup_max_ids,
+            )
 
     def _keep_house(self) -> None:
         if time.monotonic() < self._next_housekeeping:
@@ -254,7 +267,7 @@ class Driver:
         self._next_housekeeping = time.monotonic() + _HOUSEKEEPING_SECONDS
         for index in self._indexes.values():
             index.evict(now_micros())
-        sizes = {partition: len(index) for partition, index in self._indexes.items()}
+        sizes = {partition: (len(index), index.size) for partition, index in self._indexes.items()}
         self._metrics.partitions(self._consumer.lag(), sizes, len(self._rebuilds))
         if time.monotonic() >= self._next_look:
             self._next_look = time.monotonic() + _TOPOLOGY_SECONDS

@@ -47,6 +47,14 @@ class Metrics:
         self._index = Gauge(
             f"{prefix}_dedup_ids", "Event ids in the deduplication index.", ["partition"], registry=registry
         )
+        self._index_bytes = Gauge(
+            f"{prefix}_dedup_bytes", "Memory of the deduplication index.", ["partition"], registry=registry
+        )
+        self._forgotten = Counter(
+            f"{prefix}_dedup_ids_forgotten_early",
+            "Event ids that left the deduplication index before their window had passed, because it was full.",
+            registry=registry,
+        )
         self._rebuilding = Gauge(
             f"{prefix}_partitions_rebuilding", "Partitions whose deduplication index is being read.", registry=registry
         )
@@ -78,12 +86,20 @@ class Metrics:
         """Count a fault: transient or fatal."""
         self._faults.labels(kind).inc()
 
-    def partitions(self, lags: Mapping[int, int], index_sizes: Mapping[int, int], rebuilding: int) -> None:
-        """Show the partitions of this worker; those that went to another leave the gauges."""
+    def forgotten_early(self, ids: int) -> None:
+        """Count ids that had to leave a full index."""
+        self._forgotten.inc(ids)
+
+    def partitions(
+        self, lags: Mapping[int, int], index_sizes: Mapping[int, tuple[int, int]], rebuilding: int
+    ) -> None:
+        """Show the partitions of this worker, their indexes by ids and bytes; those that left it leave the gauges."""
         self._lag.clear()
         self._index.clear()
+        self._index_bytes.clear()
         for partition, lag in lags.items():
             self._lag.labels(partition).set(lag)
-        for partition, size in index_sizes.items():
-            self._index.labels(partition).set(size)
+        for partition, (ids, size) in index_sizes.items():
+            self._index.labels(partition).set(ids)
+            self._index_bytes.labels(partition).set(size)
         self._rebuilding.set(rebuilding)

@@ -1,7 +1,6 @@
 """Finding an event's amount and currency, exactly."""
 
 import re
-from collections.abc import Buffer
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Any, NamedTuple
 
@@ -18,6 +17,9 @@ _STEP = Decimal(1).scaleb(-AMOUNT_SCALE)
 _LIMIT = Decimal(10) ** 16  # decimal(20,4)
 _NUMBER = re.compile(r"\s*[+-]?[0-9]{1,40}(?:\.[0-9]{1,40})?(?:[eE][+-]?[0-9]{1,3})?\s*", re.ASCII)
 _CURRENCY = re.compile(r"[A-Za-z]{3}", re.ASCII)
+# A literal of at most 15 digits comes back from a double as it was; only longer ones must be read once more.
+_DIGITS_AND_DOT = bytes(ord("0") if byte in b"0123456789." else ord(" ") for byte in range(256))
+_LONG_LITERAL = b"0" * 16
 _MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _EXACT = msgspec.json.Decoder(float_hook=Decimal)
 
@@ -34,13 +36,15 @@ class Money(NamedTuple):
 _NONE = Money(None, None, ())
 
 
-def find_money(data: dict[str, Any], data_json: Buffer) -> Money:
+def find_money(data: dict[str, Any], data_json: bytes) -> Money:
     """Return amount and currency; the amount is taken from the digits of the JSON text, not from a double."""
     name, value = _first(AMOUNT_FIELDS, data)
     _, currency = _first(CURRENCY_FIELDS, data)
     if name is None and currency is None:
         return _NONE
-    if name is not None and isinstance(value, (float, dict)):
+    if isinstance(value, float) and _LONG_LITERAL not in data_json.translate(_DIGITS_AND_DOT):
+        value = Decimal(repr(value))
+    elif isinstance(value, (float, dict)) and name is not None:
         value = _EXACT.decode(_MEMBERS.decode(data_json)[name])
     if isinstance(value, dict):
         if currency is None:

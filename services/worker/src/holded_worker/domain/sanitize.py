@@ -92,7 +92,7 @@ def _is_suspect(payload: bytes, max_string_length: int) -> bool:
     return (
         len(payload) > min(max_string_length, MAX_KEY_CHARACTERS)
         or _has_suspect_escape(payload)
-        or (_ZERO_EXPONENT.search(payload) is not None and _ZERO_LITERAL.search(payload) is not None)
+        or ((b"0e" in payload or b"0E" in payload) and _has_large_zero(payload))
         or _has_unsafe_integer(payload)
     )
 
@@ -101,6 +101,10 @@ def _has_suspect_escape(payload: bytes) -> bool:
     """Look behind single backslashes only: a pair is the text of one backslash, which every event type is full of."""
     single = payload.replace(b"\\\\", b"")
     return b"\\" in single and _SUSPECT_ESCAPE.search(single) is not None
+
+
+def _has_large_zero(payload: bytes) -> bool:
+    return _ZERO_EXPONENT.search(payload) is not None and _ZERO_LITERAL.search(payload) is not None
 
 
 def _has_unsafe_integer(payload: bytes) -> bool:

@@ -1,0 +1,294 @@
+"""What the worker costs: events a second of its CPU by batch size, Beam's share, latency to silver, memory.
+
+    python -m tests.bench.worker [--events 100000] [--memory-minutes 1] [--venv-python] [--only throughput]
+
+Every worker is a process of its own, with Avro in and out, every step and the transactions on, against real Kafka and a
+real registry. "Per core" is per CPU second of that process, the threads of librdkafka and Beam included and the start
+left out, so it does not depend on what else the machine does.
+"""
+
+import argparse
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from confluent_kafka import Consumer
+from matplotlib.figure import Figure
+
+from holded_contracts import wire
+from holded_contracts.settings import (
+    KafkaSettings,
+    PipelineSettings,
+    SchemaRegistrySettings,
+    WorkerBatch,
+    WorkerSettings,
+)
+from holded_contracts.topics import Artefact
+from tests.bench.dedup import dedup_section
+from tests.bench.report import Section, publish
+from tests.bench.usage import MemoryWatch
+from tests.bench.worker_process import IMAGE, PLAIN, WORKER, Progress, RawEvent, RawTopic, raw_events, worker_process
+from tests.support.containers import kafka_container, registry_container
+from tests.support.topics import create_topics
+
+SIZES = (500, 5000, 20_000)
+PARTITIONS = 4
+RATE = 300
+"""Events a second of the latency measurement."""
+LATENCY_SECONDS, WARM_UP_SECONDS = 25, 5
+MEMORY_RATE = 2000
+"""Events a second of the memory watch: the load generator shares the machine."""
+MEMORY_WINDOW_SECONDS = 15
+"""Window of deduplication during the memory watch, so that the index reaches its full size at once."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """One batch size."""
+
+    size: int
+    beam: float
+    """CPU microseconds per event of the worker."""
+    plain: float
+    """The same without Beam."""
+    wall: float
+    """Events per second of the worker."""
+    batch: float
+    """Records in a mean batch."""
+
+    @property
+    def share(self) -> float:
+        """Beam's part of what the worker costs."""
+        return 1 - self.plain / self.beam
+
+
+class Bench:
+    """Kafka, registry, and how workers are started."""
+
+    def __init__(
+        self, kafka: KafkaSettings, registry: SchemaRegistrySettings, folder: Path, *, in_image: bool
+    ) -> None:
+        self._kafka, self._registry, self._folder, self._in_image = kafka, registry, folder, in_image
+
+    def settings(self, name: str, **changes: object) -> WorkerSettings:
+        """Return the settings of a worker with topics of its own."""
+        topics = create_topics(self._kafka, self._registry, name, partitions=PARTITIONS)
+        pipeline = PipelineSettings(name=name, namespace="bench", version="bench")
+        base = WorkerSettings(
+            pipeline=pipeline, kafka=self._kafka, schema_registry=self._registry, topics=topics, pod_name="worker-0"
+        )
+        return base.model_copy(update=changes)
+
+    def throughput(self, events: Sequence[RawEvent], size: int) -> Point:
+        """Let a worker with Beam and one without take the same backlog, one after the other."""
+        print(f"batches of {size}", flush=True)
+        beam, wall, batch = self._drain(events, size, WORKER)
+        plain, _, _ = self._drain(events, size, PLAIN)
+        point = Point(size, beam, plain, wall, batch)
+        print(f"  {1e6 / beam:,.0f} events per core, without Beam {1e6 / plain:,.0f}", flush=True)
+        return point
+
+    def _drain(self, events: Sequence[RawEvent], size: int, module: str) -> tuple[float, float, float]:
+        """Return CPU microseconds per event, events per second and the mean batch."""
+        name = f"{module.rsplit('.', 1)[1].replace('_', '-')}-{size}"
+        settings = self.settings(name, batch=WorkerBatch(max_events=size, max_wait_ms=500))
+        topic = RawTopic(settings)
+        topic.send(events)
+        topic.flush()
+        with worker_process(settings, module, in_image=self._in_image, folder=self._folder) as worker:
+            first = worker.progress()
+            while first.records == 0:
+                first = worker.progress()
+                time.sleep(0.02)
+            last = first
+            while last.records < len(events):
+                time.sleep(0.25)
+                last = _moved(worker.progress(), last, worker.log)
+            batches = worker.metric("holded_worker_batch_records_count")
+        done = last.records - first.records
+        if done < len(events) / 3:
+            raise SystemExit(f"{len(events)} events are too few for batches of {size}")
+        return (last.cpu - first.cpu) / done * 1e6, done / (last.wall - first.wall), last.records / batches
+
+    def latency(self, events: Sequence[RawEvent]) -> list[float]:
+        """Return seconds from the collector's receipt to a read_committed reader, sorted."""
+        print(f"latency at {RATE} events/s", flush=True)
+        settings = self.settings("latency")
+        found: list[float] = []
+        with worker_process(settings, WORKER, in_image=self._in_image, folder=self._folder), _silver(settings) as silver:
+            with RawTopic(settings).steadily(events, RATE):
+                started = time.monotonic()
+                while (elapsed := time.monotonic() - started) < WARM_UP_SECONDS + LATENCY_SECONDS:
+                    for message in silver.consume(500, 0.005):
+                        seen = time.time()
+                        value = message.value()
+                        if message.error() is None and value is not None and elapsed > WARM_UP_SECONDS:
+                            record = wire.decode(value, wire.parsed_schema(Artefact.SILVER), None)
+                            found.append(seen - record["received_at"] / 1e6)
+        return sorted(found)
+
+    def memory(self, events: Sequence[RawEvent], minutes: float) -> tuple[MemoryWatch, float]:
+        """Watch a worker that works all the time; return its memory and the ids in its index at the end."""
+        print(f"memory over {minutes:g} min at {MEMORY_RATE} events/s", flush=True)
+        settings = self.settings("memory", dedup_window_seconds=MEMORY_WINDOW_SECONDS)
+        with worker_process(settings, WORKER, in_image=self._in_image, folder=self._folder) as worker:
+            with RawTopic(settings).steadily(events, MEMORY_RATE), MemoryWatch(worker.pid) as watch:
+                time.sleep(minutes * 60)
+            return watch, worker.metric("holded_worker_dedup_ids")
+
+
+def main() -> None:
+    """Measure, print, and write docs/bench/worker.md."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--events", type=int, default=100_000, help="backlog of each throughput measurement")
+    parser.add_argument("--memory-minutes", type=float, default=1.0, help="time of the memory watch")
+    parser.add_argument("--venv-python", action="store_true", help="run workers by this interpreter, not the image's")
+    parser.add_argument("--throughput-only", type=int, nargs="*", metavar="SIZE", help="these batch sizes; no page")
+    options = parser.parse_args()
+    events = raw_events(options.events)
+    with _bench(in_image=not options.venv_python) as bench:
+        if options.throughput_only is not None:
+            for size in options.throughput_only:
+                bench.throughput(events, size)
+            return
+        points = [bench.throughput(events, size) for size in SIZES]
+        latencies = bench.latency(events)
+        watch, ids = bench.memory(events, options.memory_minutes)
+        dedup = dedup_section(bench.settings("rebuild"))
+    size = sum(len(event.payload) for event in events) / len(events)
+    interpreter = "this Python" if options.venv_python else f"the interpreter of {IMAGE}"
+    publish(
+        "worker",
+        "Worker",
+        "make bench-worker",
+        [
+            _throughput_section(points, size, interpreter),
+            _latency_section(latencies),
+            _memory_section(watch, ids),
+            dedup,
+        ],
+        {"throughput": _plot_points(points), "latency": _plot_latency(latencies), "memory": _plot_memory(watch)},
+    )
+
+
+@contextmanager
+def _bench(*, in_image: bool) -> Iterator[Bench]:
+    with kafka_container() as (_, bootstrap), registry_container() as (_, url), TemporaryDirectory() as folder:
+        yield Bench(
+            KafkaSettings(bootstrap_servers=bootstrap),
+            SchemaRegistrySettings(url=url),
+            Path(folder),
+            in_image=in_image,
+        )
+
+
+@contextmanager
+def _silver(settings: WorkerSettings) -> Iterator[Consumer]:
+    config = {
+        **settings.kafka.client_config(),
+        "group.id": "bench",
+        "isolation.level": "read_committed",
+        "auto.offset.reset": "latest",
+        "enable.auto.commit": False,
+    }
+    reader = Consumer(config)
+    reader.subscribe([settings.topics.silver])
+    while not reader.assignment():
+        reader.consume(1, 0.1)
+    try:
+        yield reader
+    finally:
+        reader.close()
+
+
+def _moved(now: Progress, before: Progress, log: object) -> Progress:
+    """Return the newer of two; the one before where nothing was committed since, so that idle time does not count."""
+    if now.wall - before.wall > 60:
+        raise SystemExit(f"the worker stands still: {log}")
+    return now if now.records > before.records else before
+
+
+def _percentile(ordered: Sequence[float], share: float) -> float:
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
+
+
+def _throughput_section(points: Sequence[Point], size: float, interpreter: str) -> Section:
+    return Section(
+        f"Throughput: {size:.0f}-byte events, {PARTITIONS} partitions, 2 % duplicates, 0.5 % dead letters",
+        ("batch", "mean batch", "events/s per core", "without Beam", "Beam's share", "events/s, wall"),
+        [
+            (
+                f"{point.size:,}",
+                f"{point.batch:,.0f}",
+                f"{1e6 / point.beam:,.0f}",
+                f"{1e6 / point.plain:,.0f}",
+                f"{point.share:.0%}",
+                f"{point.wall:,.0f}",
+            )
+            for point in points
+        ],
+        [
+            f"workers ran by {interpreter}",
+            "per core: per CPU second of the process; wall: Kafka shares the machine",
+            "without Beam: the same functions, codec, deduplication and transactions in a plain loop",
+        ],
+    )
+
+
+def _latency_section(latencies: Sequence[float]) -> Section:
+    return Section(
+        f"Latency from received_at to a read_committed reader of silver, {RATE} events/s",
+        ("events", "p50", "p90", "p99", "max"),
+        [
+            (
+                f"{len(latencies):,}",
+                *(f"{_percentile(latencies, share) * 1000:.0f} ms" for share in (0.5, 0.9, 0.99, 1.0)),
+            )
+        ],
+    )
+
+
+def _memory_section(watch: MemoryWatch, ids: float) -> Section:
+    samples = watch.samples
+    thirds = [samples[len(samples) * part // 3 : len(samples) * (part + 1) // 3] for part in range(3)]
+    peaks = [max(sample.mib for sample in third) for third in thirds]
+    return Section(
+        f"Memory: {samples[-1].seconds / 60:.0f} min at {MEMORY_RATE:,} events/s",
+        ("peak of the 1st third", "2nd", "3rd", "ids in the index"),
+        [(*(f"{peak:.0f} MiB" for peak in peaks), f"{ids:,.0f}")],
+        [f"deduplication over {MEMORY_WINDOW_SECONDS} s, so that the index has its full size from the first third on"],
+    )
+
+
+def _plot_points(points: Sequence[Point]) -> Figure:
+    figure = Figure(figsize=(7, 4))
+    axes = figure.subplots()
+    sizes = [point.size for point in points]
+    axes.plot(sizes, [1e6 / point.beam for point in points], marker="o", label="worker")
+    axes.plot(sizes, [1e6 / point.plain for point in points], marker="o", label="the same without Beam")
+    axes.set(xscale="log", xlabel="events per batch", ylabel="events/s per core", ylim=(0, None))
+    axes.legend()
+    return figure
+
+
+def _plot_latency(latencies: Sequence[float]) -> Figure:
+    figure = Figure(figsize=(7, 3))
+    axes = figure.subplots()
+    axes.hist([seconds * 1000 for seconds in latencies], bins=60)
+    axes.set(xlabel="ms from receipt to silver", ylabel="events", xlim=(0, None))
+    return figure
+
+
+def _plot_memory(watch: MemoryWatch) -> Figure:
+    figure = Figure(figsize=(7, 3))
+    axes = figure.subplots()
+    axes.plot([sample.seconds / 60 for sample in watch.samples], [sample.mib for sample in watch.samples])
+    axes.set(xlabel=f"minutes at {MEMORY_RATE:,} events/s", ylabel="resident MiB", ylim=(0, None))
+    return figure
+
+
+if __name__ == "__main__":
+    main()
