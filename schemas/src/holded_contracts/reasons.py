@@ -27,5 +27,7 @@ class DeadLetterReason(StrEnum):
     """The event is nested deeper than MySQL's JSON type can hold (100 levels)."""
     TOO_LARGE = "too_large"
     """The event, enriched, is larger than a Kafka record may be."""
+    PROCESSING_ERROR = "processing_error"
+    """A step failed on this event and hardly any other in a way that nobody foresaw: a bug of ours, not of the sender."""
     STORAGE_REFUSED = "storage_refused"
     """MySQL refuses this row, and this row alone, for its content."""

@@ -4,6 +4,7 @@ import pytest
 
 from holded_contracts import wire
 from holded_contracts.topics import Artefact
+from holded_worker import pipeline
 from holded_worker.dedup import DedupIndex
 from holded_worker.domain.process import process
 from holded_worker.domain.records import RawRecord
@@ -84,11 +85,54 @@ def test_two_runners_do_not_mix(runner):
     assert runner.run({0: [raw_record(event())]}, {}, SCHEMAS).silver[0][0]["pipeline_version"] == "test-1"
 
 
-def test_a_fault_inside_is_raised_and_the_runner_lives_on(runner):
-    class Broken(dict):
-        def get(self, key, default=None):
-            raise RuntimeError("no schema store")
+class Broken(dict):
+    """A store of schemas that fails on some records, as a bug would."""
 
-    with pytest.raises(Exception, match="no schema store"):
-        runner.run({0: [raw_record(event())]}, {}, Broken())
+    def __init__(self, error, schema_id=None):
+        super().__init__(SCHEMAS)
+        self.error, self.schema_id = error, schema_id
+
+    def get(self, key, default=None):
+        if self.schema_id in {None, key}:
+            raise self.error
+        return super().get(key, default)
+
+
+def test_a_bug_that_one_event_meets_makes_a_dead_letter_of_that_event_alone(runner):
+    odd = raw_record(event(), b"o" * 16, offset=1)
+    odd = odd._replace(value=wire.frame(99) + (odd.value or b"")[5:])
+    records = [raw_record(event(), b"a" * 16), odd, raw_record(b"bad", offset=2), raw_record(event(), offset=3)]
+    result = runner.run({0: records}, {}, Broken(RuntimeError("no such \ud800 thing"), 99))
+    assert [record["raw_offset"] for record in result.silver[0]] == [0, 3]
+    assert [(letter["offset"], letter["reason"]) for letter in result.dead[0]] == [
+        (1, "processing_error"),
+        (2, "invalid_json"),
+    ]
+    letter = result.dead[0][0]
+    assert letter["detail"] == "Decode: RuntimeError: no such \\ud800 thing"
+    assert letter["payload"] == odd.value
+    wire.encode(wire.frame(1), wire.parsed_schema(Artefact.DEAD_LETTER), letter)
+    assert result.unforeseen == 1
+
+
+@pytest.mark.parametrize("step", ["open_event", "enrich_event", "classify_event", "score_event", "to_silver"])
+def test_a_bug_of_any_step_leaves_the_other_events_alone(runner, monkeypatch, step):
+    real = getattr(pipeline, step)
+
+    def buggy(item, *rest, **options):
+        raw = item if hasattr(item, "payload") else item.event
+        if raw.offset == 1:
+            raise KeyError("bug")
+        return real(item, *rest, **options)
+
+    monkeypatch.setattr(pipeline, step, buggy)
+    result = runner.run({0: [raw_record(event(), offset=n) for n in range(3)]}, {}, SCHEMAS)
+    assert [record["raw_offset"] for record in result.silver[0]] == [0, 2]
+    assert [(letter["offset"], letter["reason"]) for letter in result.dead[0]] == [(1, "processing_error")]
+    assert result.dead[0][0]["payload_kind"] == "event"
+
+
+def test_no_memory_is_no_fault_of_an_event(runner):
+    with pytest.raises(Exception, match="MemoryError"):
+        runner.run({0: [raw_record(event())]}, {}, Broken(MemoryError("MemoryError")))
     assert len(runner.run({0: [raw_record(event())]}, {}, SCHEMAS).silver[0]) == 1

@@ -16,6 +16,7 @@ from holded_contracts.topics import Artefact
 from holded_worker.dedup import DedupIndex
 from holded_worker.domain.records import RawRecord
 from holded_worker.embedded import BatchResult, Schemas
+from holded_worker.fault_budget import FaultBudget
 from holded_worker.io.codec import Encoders, WriterSchemas
 from holded_worker.io.consumer import RawConsumer
 from holded_worker.io.errors import FatalError, TransientError
@@ -71,6 +72,7 @@ class Driver:
         self._producer = TransactionalProducer(settings, waiting=self._waiting)
         self._schemas = WriterSchemas(registry, settings.topics)
         self._readback = SilverReadback(settings, self._admin)
+        self._faults = FaultBudget()
         self._outputs: OutputBuilder | None = None
         self._topology: Topology | None = None
         self._indexes: dict[int, DedupIndex] = {}
@@ -175,6 +177,7 @@ class Driver:
             if index is not None and silver:
                 index.add_new((event["event_id"] for event in silver), silver[-1]["processed_at"])
         self._limit_indexes()
+        self._faults.spend(_size(batch), result.unforeseen)
         self._metrics.committed(batch, result)
 
     def _run_pipeline(self, batch: Batch) -> BatchResult:
@@ -184,6 +187,7 @@ class Driver:
         for partition, records in batch.items():
             if result.count(partition) != len(records):
                 raise FatalError(f"{len(records)} records of partition {partition} became {result.count(partition)}")
+        self._faults.check(_size(batch), result.unforeseen)
         return result
 
     def _commit(self, batch: Batch, result: BatchResult) -> None:
@@ -273,3 +277,7 @@ class Driver:
             self._next_look = time.monotonic() + _TOPOLOGY_SECONDS
             self._topology = None
             self._consumer.subscribe(self._current_topology().partitions[Artefact.RAW])
+
+
+def _size(batch: Batch) -> int:
+    return sum(map(len, batch.values()))

@@ -5,8 +5,8 @@ and again on Beam's in-process portable runner. Records enter and leave through 
 and a sink, which would encode each of them. All of it is fast because everything fuses into one stage.
 """
 
-import itertools
 from collections.abc import Container, Iterator, Mapping
+from itertools import chain, count
 from typing import Any
 
 import apache_beam as beam
@@ -14,6 +14,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.transforms.environments import EmbeddedPythonEnvironment
 
+from holded_contracts.reasons import DeadLetterReason
 from holded_worker.domain.process import Rules
 from holded_worker.domain.records import DeadLetter, RawRecord, SilverRecord
 from holded_worker.pipeline import (
@@ -53,6 +54,13 @@ class BatchResult:
         return sum(len(kept.get(partition, ())) for kept in (self.silver, self.dead, self.duplicates))
 
 
+    @property
+    def unforeseen(self) -> int:
+        """Number of records on which a step failed in a way that nobody foresaw."""
+        letters = chain.from_iterable(self.dead.values())
+        return sum(letter["reason"] == DeadLetterReason.PROCESSING_ERROR for letter in letters)
+
+
 class _Run:
     """What one run of the pipeline reads and writes."""
 
@@ -69,7 +77,7 @@ class _Run:
 
 _RUNS: dict[int, _Run] = {}
 """The current run of each runner: DoFns are pickled, so they find it here by their runner's number."""
-_NUMBERS = itertools.count()
+_NUMBERS = count()
 
 
 class _Feed(beam.DoFn):
@@ -109,7 +117,10 @@ class _DropKnown(beam.DoFn):
             yield element
             return
         seen = run.seen.setdefault(element.partition, set())
-        yield element.map(lambda item: _once(item, known, seen))
+        yield PartitionBatch(
+            element.partition,
+            [_once(item, known, seen) if isinstance(item, Silver) else item for item in element.items],
+        )
 
 
 def _once(item: Silver, known: Container[bytes], seen: set[bytes]) -> Silver | Duplicate:

@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import apache_beam as beam
+import structlog
 from apache_beam import pvalue
 
 from holded_worker.domain.decode import SchemaSource, decode
@@ -24,8 +25,11 @@ from holded_worker.domain.process import (
     open_event,
     score_event,
     to_silver,
+    unforeseen,
 )
-from holded_worker.domain.records import DeadLetter, RawRecord, Refusal, SilverRecord
+from holded_worker.domain.records import DeadLetter, RawEvent, RawRecord, Refusal, SilverRecord
+
+log = structlog.get_logger()
 
 SILVER, DEAD, DUPLICATES = "silver", "dead", "duplicates"
 """Outputs of ProcessEvents, each a PartitionBatch of silver records, dead letters or event ids of duplicates."""
@@ -61,9 +65,27 @@ class PartitionBatch:
     def __reduce__(self) -> tuple[Any, ...]:
         return PartitionBatch, (self.partition, self.items)
 
-    def map(self, step: Callable[[Any], Any]) -> "PartitionBatch":
-        """Return the batch with a step applied to all that is no dead letter yet."""
-        return PartitionBatch(self.partition, [item if isinstance(item, Dead) else step(item) for item in self.items])
+    def map(self, step: Callable[[Any], Any], rescue: Callable[[Any, Exception], Any]) -> "PartitionBatch":
+        """Return the batch with a step applied to all that is no dead letter yet.
+
+        Where that fails, each item is tried alone, and `rescue` says what becomes of those that the step fails on.
+        """
+        try:
+            items = [item if isinstance(item, Dead) else step(item) for item in self.items]
+        except MemoryError:
+            raise  # of the process, not of an event
+        except Exception:  # noqa: BLE001 -- a bug may raise anything
+            items = [item if isinstance(item, Dead) else _alone(step, item, rescue) for item in self.items]
+        return PartitionBatch(self.partition, items)
+
+
+def _alone(step: Callable[[Any], Any], item: Any, rescue: Callable[[Any, Exception], Any]) -> Any:
+    try:
+        return step(item)
+    except MemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001 -- a bug may raise anything
+        return rescue(item, error)
 
 
 class PartitionBatchCoder(beam.coders.Coder):
@@ -92,71 +114,79 @@ class PartitionBatchCoder(beam.coders.Coder):
         return False
 
 
-class Decode(beam.DoFn):
+class Step(beam.DoFn):
+    """One step of every record; what it fails on unexpectedly becomes a dead letter, and the others go on."""
+
+    def __init__(self, rules: Rules) -> None:
+        self._rules = rules
+
+    def apply(self, now: int, item: Any) -> Any:
+        """Return what the step makes of an item; `now` in microseconds."""
+        raise NotImplementedError
+
+    def process(self, element: Any) -> Iterator[Any]:
+        """Take a PartitionBatch one step further."""
+        now = now_micros()
+        yield element.map(partial(self.apply, now), partial(self._rescue, now))
+
+    def _refused(self, now: int, source: RawRecord | RawEvent, refusal: Refusal) -> Dead:
+        return Dead(dead_letter(source, refusal, self._rules, now))
+
+    def _rescue(self, now: int, item: Any, error: Exception) -> Dead:
+        source = item if isinstance(item, (RawRecord, RawEvent)) else item.event
+        step = type(self).__name__
+        place = f"{source.topic}/{source.partition}/{source.offset}"
+        log.error("a step failed on a record", step=step, record=place, exc_info=error)
+        return self._refused(now, source, unforeseen(source, step, error))
+
+
+class Decode(Step):
     """RawRecord → RawEvent or Dead."""
 
     def __init__(self, schemas: SchemaSource, rules: Rules) -> None:
+        super().__init__(rules)
         self._schemas = schemas
-        self._rules = rules
 
-    def process(self, element: Any) -> Iterator[Any]:
-        """Decode a list of RawRecord."""
-        yield element.map(partial(self._decoded, now_micros()))
-
-    def _decoded(self, now: int, record: RawRecord) -> Any:
-        event = decode(record, self._schemas)
-        return Dead(dead_letter(record, event, self._rules, now)) if isinstance(event, Refusal) else event
+    def apply(self, now: int, item: Any) -> Any:
+        """Decode a RawRecord."""
+        event = decode(item, self._schemas)
+        return self._refused(now, item, event) if isinstance(event, Refusal) else event
 
 
-class Validate(beam.DoFn):
+class Validate(Step):
     """RawEvent → Opened or Dead."""
 
-    def __init__(self, rules: Rules) -> None:
-        self._rules = rules
-
-    def process(self, element: Any) -> Iterator[Any]:
-        """Parse, sanitize and validate a list of RawEvent."""
-        yield element.map(partial(self._opened, now_micros()))
-
-    def _opened(self, now: int, event: Any) -> Any:
-        opened = open_event(event, self._rules)
-        return Dead(dead_letter(event, opened, self._rules, now)) if isinstance(opened, Refusal) else opened
+    def apply(self, now: int, item: Any) -> Any:
+        """Parse, sanitize and validate a RawEvent."""
+        opened = open_event(item, self._rules)
+        return self._refused(now, item, opened) if isinstance(opened, Refusal) else opened
 
 
-class Enrich(beam.DoFn):
+class Enrich(Step):
     """Opened → Enriched."""
 
-    def process(self, element: Any) -> Iterator[Any]:
-        """Enrich a list of Opened."""
-        yield element.map(enrich_event)
+    def apply(self, now: int, item: Any) -> Any:
+        """Enrich an Opened."""
+        del now
+        return enrich_event(item)
 
 
-class Classify(beam.DoFn):
+class Classify(Step):
     """Enriched → Classified."""
 
-    def __init__(self, rules: Rules) -> None:
-        self._rules = rules
-
-    def process(self, element: Any) -> Iterator[Any]:
-        """Classify a list of Enriched."""
-        yield element.map(partial(classify_event, rules=self._rules))
+    def apply(self, now: int, item: Any) -> Any:
+        """Classify an Enriched."""
+        del now
+        return classify_event(item, self._rules)
 
 
-class Score(beam.DoFn):
+class Score(Step):
     """Classified → Silver or Dead: the score completes the silver record."""
 
-    def __init__(self, rules: Rules) -> None:
-        self._rules = rules
-
-    def process(self, element: Any) -> Iterator[Any]:
-        """Score a list of Classified."""
-        yield element.map(partial(self._silver, now_micros()))
-
-    def _silver(self, now: int, classified: Any) -> Any:
-        result = to_silver(score_event(classified, self._rules), self._rules, now)
-        if isinstance(result, Refusal):
-            return Dead(dead_letter(classified.event, result, self._rules, now))
-        return Silver(result)
+    def apply(self, now: int, item: Any) -> Any:
+        """Score a Classified."""
+        result = to_silver(score_event(item, self._rules), self._rules, now)
+        return self._refused(now, item.event, result) if isinstance(result, Refusal) else Silver(result)
 
 
 class Route(beam.DoFn):
@@ -199,7 +229,7 @@ class ProcessEvents(beam.PTransform):
             input_or_inputs
             | "Decode" >> batches(Decode(self._schemas, self._rules))
             | "Validate" >> batches(Validate(self._rules))
-            | "Enrich" >> batches(Enrich())
+            | "Enrich" >> batches(Enrich(self._rules))
             | "Classify" >> batches(Classify(self._rules))
             | "Score" >> batches(Score(self._rules))
             | "Deduplicate" >> batches(self._deduplicate)

@@ -10,7 +10,7 @@ from holded_contracts.settings import ClassificationRule, QualityWeights, Worker
 from holded_worker.domain.classify import classifier
 from holded_worker.domain.decode import SchemaSource, decode
 from holded_worker.domain.enrich import Facts, enrich
-from holded_worker.domain.envelope import EARLIEST, LATEST, Envelope, open_envelope
+from holded_worker.domain.envelope import EARLIEST, LATEST, MAX_DETAIL_LENGTH, MAX_TEXT_LENGTH, Envelope, open_envelope
 from holded_worker.domain.memo import Latest
 from holded_worker.domain.quality import Quality, score
 from holded_worker.domain.records import DeadLetter, RawEvent, RawRecord, Refusal, SilverRecord
@@ -192,6 +192,16 @@ def dead_letter(source: RawRecord | RawEvent, refusal: Refusal, rules: Rules, no
         "failed_at": now,
         "pipeline_version": rules.version,
     }
+
+
+def unforeseen(source: RawRecord | RawEvent, step: str, error: Exception) -> Refusal:
+    """Return the refusal of a record on which a step failed in a way that nobody foresaw."""
+    detail = f"{step}: {type(error).__name__}: {error}"[:MAX_DETAIL_LENGTH]
+    # What an exception quotes may be anything, also what no UTF-8 can hold.
+    detail = detail.encode("utf-8", "backslashreplace").decode("utf-8")
+    if isinstance(source, RawRecord):
+        return Refusal(DeadLetterReason.PROCESSING_ERROR, detail)
+    return Refusal(DeadLetterReason.PROCESSING_ERROR, detail, source.schema_id, source.type[:MAX_TEXT_LENGTH] or None)
 
 
 class Outcome(NamedTuple):
