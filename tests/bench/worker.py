@@ -68,9 +68,7 @@ class Point:
 class Bench:
     """Kafka, registry, and how workers are started."""
 
-    def __init__(
-        self, kafka: KafkaSettings, registry: SchemaRegistrySettings, folder: Path, *, in_image: bool
-    ) -> None:
+    def __init__(self, kafka: KafkaSettings, registry: SchemaRegistrySettings, folder: Path, *, in_image: bool) -> None:
         self._kafka, self._registry, self._folder, self._in_image = kafka, registry, folder, in_image
 
     def settings(self, name: str, **changes: object) -> WorkerSettings:
@@ -118,7 +116,10 @@ class Bench:
         print(f"latency at {RATE} events/s", flush=True)
         settings = self.settings("latency")
         found: list[float] = []
-        with worker_process(settings, WORKER, in_image=self._in_image, folder=self._folder), _silver(settings) as silver:
+        with (
+            worker_process(settings, WORKER, in_image=self._in_image, folder=self._folder),
+            _silver(settings) as silver,
+        ):
             with RawTopic(settings).steadily(events, RATE):
                 started = time.monotonic()
                 while (elapsed := time.monotonic() - started) < WARM_UP_SECONDS + LATENCY_SECONDS:

@@ -141,9 +141,7 @@ class WorkerProcess:
 
 
 @contextmanager
-def worker_process(
-    settings: WorkerSettings, module: str, *, in_image: bool, folder: Path
-) -> Iterator[WorkerProcess]:
+def worker_process(settings: WorkerSettings, module: str, *, in_image: bool, folder: Path) -> Iterator[WorkerProcess]:
     """Run a worker; in the base image it has that image's interpreter, and libraries and code of this checkout."""
     settings = settings.model_copy(update={"probes_port": free_port()})
     environment = {**render_env(settings), "HOLDED_POD_NAME": settings.pod_name, "PYTHONDONTWRITEBYTECODE": "1"}

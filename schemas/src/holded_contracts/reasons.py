@@ -28,6 +28,6 @@ class DeadLetterReason(StrEnum):
     TOO_LARGE = "too_large"
     """The event, enriched, is larger than a Kafka record may be."""
     PROCESSING_ERROR = "processing_error"
-    """A step failed on this event and hardly any other in a way that nobody foresaw: a bug of ours, not of the sender."""
+    """A step failed on this event, and on hardly any other, as nobody foresaw: a bug of ours, not of the sender."""
     STORAGE_REFUSED = "storage_refused"
     """MySQL refuses this row, and this row alone, for its content."""

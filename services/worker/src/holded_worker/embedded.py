@@ -53,7 +53,6 @@ class BatchResult:
         """Return how many records of a partition are in the result."""
         return sum(len(kept.get(partition, ())) for kept in (self.silver, self.dead, self.duplicates))
 
-
     @property
     def unforeseen(self) -> int:
         """Number of records on which a step failed in a way that nobody foresaw."""

@@ -90,9 +90,7 @@ class Metrics:
         """Count ids that had to leave a full index."""
         self._forgotten.inc(ids)
 
-    def partitions(
-        self, lags: Mapping[int, int], index_sizes: Mapping[int, tuple[int, int]], rebuilding: int
-    ) -> None:
+    def partitions(self, lags: Mapping[int, int], index_sizes: Mapping[int, tuple[int, int]], rebuilding: int) -> None:
         """Show the partitions of this worker, their indexes by ids and bytes; those that left it leave the gauges."""
         self._lag.clear()
         self._index.clear()

@@ -270,7 +270,7 @@ class Worker(ApiModel):
     dedup_window: str = Field(default="24h", max_length=16, pattern=r"^[0-9]{1,6}[smhd]$")
     """Duplicates within this time are dropped by the worker, older ones by gold; 0s turns the worker's index off."""
     dedup_max_ids: int = Field(default=10_000_000, ge=1000)
-    """Most event ids that one pod remembers, 23 bytes each; beyond it the oldest leave before dedupWindow has passed."""
+    """Most event ids that a pod remembers, 23 bytes each; beyond it the oldest leave before dedupWindow has passed."""
     batch: WorkerBatch = WorkerBatch()
     """Size of a batch."""
     classification: Classification = Classification()

@@ -31,9 +31,7 @@ def decode(record: RawRecord, schemas: SchemaSource) -> RawEvent | Refusal:
         event_id, received_at, type_, source, payload = _fields(value or b"", writer)
     except wire.WireFormatError as error:
         return _unreadable(str(error), schema_id)
-    return RawEvent(
-        topic, partition, offset, schema_id, event_id, received_at, type_, source, payload, traceparent
-    )
+    return RawEvent(topic, partition, offset, schema_id, event_id, received_at, type_, source, payload, traceparent)
 
 
 def _fields(value: bytes, writer: Any) -> RawFields:
