@@ -4,6 +4,7 @@ import os
 import time
 import tracemalloc
 from collections.abc import Callable
+from functools import partial
 
 from confluent_kafka import Producer
 
@@ -21,13 +22,12 @@ _SILVER_BYTES = 1_250
 
 def dedup_section(settings: WorkerSettings) -> Section:
     """Measure and return the table; the settings name topics that are empty."""
-    print("deduplication index", flush=True)
     rows = []
     for size in SIZES:
-        index, taken = _traced(lambda size=size: _filled(size))
-        _, of_set = _traced(lambda size=size: {os.urandom(16) for _ in range(size)})
-        adding = _seconds_each(lambda ids, size=size: _filled(size, ids), size)
-        looking = _seconds_each(lambda ids, index=index: [event_id in index for event_id in ids], 100_000)
+        index, taken = _traced(partial(_filled, size))
+        _, of_set = _traced(partial(_as_set, size))
+        adding = _seconds_each(partial(_filled, size), size)
+        looking = _seconds_each(partial(_look, index), 100_000)
         rows.append(
             (
                 f"{size:,}",
@@ -43,8 +43,10 @@ def dedup_section(settings: WorkerSettings) -> Section:
         ("ids", "bytes per id", "in a set of bytes", "to add one", "to look for one that is not there"),
         rows,
         [
-            f"read back from {REBUILD:,} silver records of {_SILVER_BYTES:,} bytes in one partition: "
-            f"{REBUILD / wall:,.0f} ids/s, {REBUILD / cpu:,.0f} per CPU second",
+            (
+                f"read back from {REBUILD:,} silver records of {_SILVER_BYTES:,} bytes in one partition: "
+                f"{REBUILD / wall:,.0f} ids/s, {REBUILD / cpu:,.0f} per CPU second"
+            ),
             "bytes as tracemalloc counts them, times of CPU by this Python",
         ],
     )
@@ -54,6 +56,14 @@ def _filled(size: int, ids: list[bytes] | None = None) -> DedupIndex:
     index = DedupIndex(_WINDOW_SECONDS * 1_000_000)
     index.add_new(ids or (os.urandom(16) for _ in range(size)), 0)
     return index
+
+
+def _as_set(size: int) -> set[bytes]:
+    return {os.urandom(16) for _ in range(size)}
+
+
+def _look(index: DedupIndex, ids: list[bytes]) -> list[bool]:
+    return [event_id in index for event_id in ids]
 
 
 def _traced[T](make: Callable[[], T]) -> tuple[T, int]:

@@ -1,6 +1,6 @@
 """What the worker costs: events a second of its CPU by batch size, Beam's share, latency to silver, memory.
 
-    python -m tests.bench.worker [--events 100000] [--memory-minutes 1] [--venv-python] [--only throughput]
+    python -m tests.bench.worker [--events 50000] [--memory-minutes 1] [--venv-python] [--throughput-only SIZE]
 
 Every worker is a process of its own, with Avro in and out, every step and the transactions on, against real Kafka and a
 real registry. "Per core" is per CPU second of that process, the threads of librdkafka and Beam included and the start
@@ -12,11 +12,13 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from confluent_kafka import Consumer
 from matplotlib.figure import Figure
+from rich.console import Console
 
 from holded_contracts import wire
 from holded_contracts.settings import (
@@ -27,13 +29,25 @@ from holded_contracts.settings import (
     WorkerSettings,
 )
 from holded_contracts.topics import Artefact
+from tests.bench.collector import small_event
 from tests.bench.dedup import dedup_section
 from tests.bench.report import Section, publish
 from tests.bench.usage import MemoryWatch
-from tests.bench.worker_process import IMAGE, PLAIN, WORKER, Progress, RawEvent, RawTopic, raw_events, worker_process
+from tests.bench.worker_process import (
+    IMAGE,
+    PLAIN,
+    WORKER,
+    Progress,
+    RawEvent,
+    RawTopic,
+    mixed_events,
+    raw_event,
+    worker_process,
+)
 from tests.support.containers import kafka_container, registry_container
 from tests.support.topics import create_topics
 
+SAY = Console().print
 SIZES = (500, 5000, 20_000)
 PARTITIONS = 4
 RATE = 300
@@ -70,6 +84,7 @@ class Bench:
 
     def __init__(self, kafka: KafkaSettings, registry: SchemaRegistrySettings, folder: Path, *, in_image: bool) -> None:
         self._kafka, self._registry, self._folder, self._in_image = kafka, registry, folder, in_image
+        self._runs = count()
 
     def settings(self, name: str, **changes: object) -> WorkerSettings:
         """Return the settings of a worker with topics of its own."""
@@ -82,16 +97,16 @@ class Bench:
 
     def throughput(self, events: Sequence[RawEvent], size: int) -> Point:
         """Let a worker with Beam and one without take the same backlog, one after the other."""
-        print(f"batches of {size}", flush=True)
+        SAY(f"batches of {size}")
         beam, wall, batch = self._drain(events, size, WORKER)
         plain, _, _ = self._drain(events, size, PLAIN)
         point = Point(size, beam, plain, wall, batch)
-        print(f"  {1e6 / beam:,.0f} events per core, without Beam {1e6 / plain:,.0f}", flush=True)
+        SAY(f"  {1e6 / beam:,.0f} events per core, without Beam {1e6 / plain:,.0f}")
         return point
 
     def _drain(self, events: Sequence[RawEvent], size: int, module: str) -> tuple[float, float, float]:
         """Return CPU microseconds per event, events per second and the mean batch."""
-        name = f"{module.rsplit('.', 1)[1].replace('_', '-')}-{size}"
+        name = f"drain-{next(self._runs)}"
         settings = self.settings(name, batch=WorkerBatch(max_events=size, max_wait_ms=500))
         topic = RawTopic(settings)
         topic.send(events)
@@ -104,7 +119,7 @@ class Bench:
             last = first
             while last.records < len(events):
                 time.sleep(0.25)
-                last = _moved(worker.progress(), last, worker.log)
+                last = _moved(worker.progress(), last)
             batches = worker.metric("holded_worker_batch_records_count")
         done = last.records - first.records
         if done < len(events) / 3:
@@ -113,27 +128,27 @@ class Bench:
 
     def latency(self, events: Sequence[RawEvent]) -> list[float]:
         """Return seconds from the collector's receipt to a read_committed reader, sorted."""
-        print(f"latency at {RATE} events/s", flush=True)
+        SAY(f"latency at {RATE} events/s")
         settings = self.settings("latency")
         found: list[float] = []
         with (
             worker_process(settings, WORKER, in_image=self._in_image, folder=self._folder),
             _silver(settings) as silver,
+            RawTopic(settings).steadily(events, RATE),
         ):
-            with RawTopic(settings).steadily(events, RATE):
-                started = time.monotonic()
-                while (elapsed := time.monotonic() - started) < WARM_UP_SECONDS + LATENCY_SECONDS:
-                    for message in silver.consume(500, 0.005):
-                        seen = time.time()
-                        value = message.value()
-                        if message.error() is None and value is not None and elapsed > WARM_UP_SECONDS:
-                            record = wire.decode(value, wire.parsed_schema(Artefact.SILVER), None)
-                            found.append(seen - record["received_at"] / 1e6)
+            started = time.monotonic()
+            while (elapsed := time.monotonic() - started) < WARM_UP_SECONDS + LATENCY_SECONDS:
+                for message in silver.consume(500, 0.005):
+                    seen = time.time()
+                    value = message.value()
+                    if message.error() is None and value is not None and elapsed > WARM_UP_SECONDS:
+                        record = wire.decode(value, wire.parsed_schema(Artefact.SILVER), None)
+                        found.append(seen - record["received_at"] / 1e6)
         return sorted(found)
 
     def memory(self, events: Sequence[RawEvent], minutes: float) -> tuple[MemoryWatch, float]:
         """Watch a worker that works all the time; return its memory and the ids in its index at the end."""
-        print(f"memory over {minutes:g} min at {MEMORY_RATE} events/s", flush=True)
+        SAY(f"memory over {minutes:g} min at {MEMORY_RATE} events/s")
         settings = self.settings("memory", dedup_window_seconds=MEMORY_WINDOW_SECONDS)
         with worker_process(settings, WORKER, in_image=self._in_image, folder=self._folder) as worker:
             with RawTopic(settings).steadily(events, MEMORY_RATE), MemoryWatch(worker.pid) as watch:
@@ -144,34 +159,41 @@ class Bench:
 def main() -> None:
     """Measure, print, and write docs/bench/worker.md."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--events", type=int, default=100_000, help="backlog of each throughput measurement")
+    parser.add_argument("--events", type=int, default=50_000, help="backlog of each throughput measurement")
     parser.add_argument("--memory-minutes", type=float, default=1.0, help="time of the memory watch")
     parser.add_argument("--venv-python", action="store_true", help="run workers by this interpreter, not the image's")
     parser.add_argument("--throughput-only", type=int, nargs="*", metavar="SIZE", help="these batch sizes; no page")
     options = parser.parse_args()
-    events = raw_events(options.events)
+    small = [raw_event(small_event(number)) for number in range(options.events)]
+    mixed = mixed_events(options.events)
     with _bench(in_image=not options.venv_python) as bench:
         if options.throughput_only is not None:
             for size in options.throughput_only:
-                bench.throughput(events, size)
+                bench.throughput(small, size)
+                bench.throughput(mixed, size)
             return
-        points = [bench.throughput(events, size) for size in SIZES]
-        latencies = bench.latency(events)
-        watch, ids = bench.memory(events, options.memory_minutes)
+        of_small = [bench.throughput(small, size) for size in SIZES]
+        of_mixed = [bench.throughput(mixed, size) for size in SIZES]
+        latencies = bench.latency(mixed)
+        watch, ids = bench.memory(mixed, options.memory_minutes)
         dedup = dedup_section(bench.settings("rebuild"))
-    size = sum(len(event.payload) for event in events) / len(events)
     interpreter = "this Python" if options.venv_python else f"the interpreter of {IMAGE}"
     publish(
         "worker",
         "Worker",
         "make bench-worker",
         [
-            _throughput_section(points, size, interpreter),
+            _throughput_section(of_small, _mean(small), "the size that the design's figures are for", interpreter),
+            _throughput_section(of_mixed, _mean(mixed), "`holded send`'s mixture of 33 types", interpreter),
             _latency_section(latencies),
             _memory_section(watch, ids),
             dedup,
         ],
-        {"throughput": _plot_points(points), "latency": _plot_latency(latencies), "memory": _plot_memory(watch)},
+        {
+            "throughput": _plot_points(of_small, of_mixed),
+            "latency": _plot_latency(latencies),
+            "memory": _plot_memory(watch),
+        },
     )
 
 
@@ -205,10 +227,10 @@ def _silver(settings: WorkerSettings) -> Iterator[Consumer]:
         reader.close()
 
 
-def _moved(now: Progress, before: Progress, log: object) -> Progress:
+def _moved(now: Progress, before: Progress) -> Progress:
     """Return the newer of two; the one before where nothing was committed since, so that idle time does not count."""
     if now.wall - before.wall > 60:
-        raise SystemExit(f"the worker stands still: {log}")
+        raise SystemExit("the worker stands still")
     return now if now.records > before.records else before
 
 
@@ -216,9 +238,13 @@ def _percentile(ordered: Sequence[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
 
 
-def _throughput_section(points: Sequence[Point], size: float, interpreter: str) -> Section:
+def _mean(events: Sequence[RawEvent]) -> float:
+    return sum(len(event.payload) for event in events) / len(events)
+
+
+def _throughput_section(points: Sequence[Point], size: float, about: str, interpreter: str) -> Section:
     return Section(
-        f"Throughput: {size:.0f}-byte events, {PARTITIONS} partitions, 2 % duplicates, 0.5 % dead letters",
+        f"Throughput: {size:.0f}-byte events, {about}; {PARTITIONS} partitions",
         ("batch", "mean batch", "events/s per core", "without Beam", "Beam's share", "events/s, wall"),
         [
             (
@@ -264,12 +290,14 @@ def _memory_section(watch: MemoryWatch, ids: float) -> Section:
     )
 
 
-def _plot_points(points: Sequence[Point]) -> Figure:
+def _plot_points(small: Sequence[Point], mixed: Sequence[Point]) -> Figure:
     figure = Figure(figsize=(7, 4))
     axes = figure.subplots()
-    sizes = [point.size for point in points]
-    axes.plot(sizes, [1e6 / point.beam for point in points], marker="o", label="worker")
-    axes.plot(sizes, [1e6 / point.plain for point in points], marker="o", label="the same without Beam")
+    for points, name, color in ((small, "small events", "C0"), (mixed, "mixed events", "C1")):
+        sizes = [point.size for point in points]
+        axes.plot(sizes, [1e6 / point.beam for point in points], marker="o", color=color, label=name)
+        plain = [1e6 / point.plain for point in points]
+        axes.plot(sizes, plain, marker="o", linestyle="--", color=color, label=f"{name}, without Beam")
     axes.set(xscale="log", xlabel="events per batch", ylabel="events/s per core", ylim=(0, None))
     axes.legend()
     return figure

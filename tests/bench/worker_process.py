@@ -45,12 +45,13 @@ class RawEvent:
     payload: bytes
 
 
-def raw_events(count: int, seed: int = 4) -> list[RawEvent]:
+def mixed_events(count: int, seed: int = 4) -> list[RawEvent]:
     """Return what `holded send` would send, with the identity that the collector would give."""
-    return [_raw_event(outgoing.payload) for outgoing in Generator(seed).events(SHARES, count)]
+    return [raw_event(outgoing.payload) for outgoing in Generator(seed).events(SHARES, count)]
 
 
-def _raw_event(payload: bytes) -> RawEvent:
+def raw_event(payload: bytes) -> RawEvent:
+    """Return an event with its identity."""
     try:
         document = orjson.loads(payload)
         headers = document["headers"]

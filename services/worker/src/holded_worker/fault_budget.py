@@ -1,7 +1,7 @@
 """When unforeseen faults of single events are no longer those of single events.
 
-A bug that one event in a million meets must not stop the stage for ever, so that event becomes a dead letter. A bug that
-most events meet must not fill the dead letters: then the stage stops, keeps its offsets, and waits for a better version.
+A bug that one event in a million meets must not stop the stage for ever, so that event becomes a dead letter. A bug
+that most events meet must not fill the dead letters: then the stage stops, keeps its offsets, and waits to be mended.
 """
 
 from holded_worker.io.errors import FatalError

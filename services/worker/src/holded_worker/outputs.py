@@ -18,7 +18,7 @@ from holded_worker.io.topology import Topology
 class OutputBuilder:
     """Encodes results and gives each its place.
 
-    Silver keeps the raw partition; dead letters and the ledger take it modulo their count, analytics the account's hash.
+    Silver keeps the raw partition; dead letters and the ledger take it modulo their count. Analytics go by account.
     """
 
     def __init__(self, settings: WorkerSettings, encoders: Encoders) -> None:

@@ -8,7 +8,6 @@ from holded_contracts.topics import Artefact
 from holded_worker.domain.avro import RawFields, read_raw
 from holded_worker.domain.records import RawEvent, RawRecord, Refusal
 
-
 _OURS = wire.parsed_schema(Artefact.RAW)
 
 
