@@ -109,12 +109,16 @@ def _parsed_type(value: Any, problems: list[_Problem]) -> EventType | None:
     return parsed
 
 
+def context_stamps(headers: dict[str, Any]) -> list[str]:
+    """Return the names of the headers that are context stamps."""
+    return [name for name in headers if CONTEXT_STAMP.fullmatch(name) is not None]
+
+
 def _context(headers: dict[str, Any], problems: list[_Problem]) -> tuple[str | None, str | None]:
     """Return account and user of the first stamp that names each; every stamp is checked."""
     account_id = user_id = None
-    for name, stamp in headers.items():
-        if CONTEXT_STAMP.fullmatch(name) is None:
-            continue
+    for name in context_stamps(headers):
+        stamp = headers[name]
         path = f"headers.{name[:200]}"
         if not isinstance(stamp, dict):
             text = f"{path}: expected an object, found {_kind(stamp)}"

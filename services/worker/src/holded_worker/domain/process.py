@@ -8,7 +8,7 @@ import orjson
 from holded_contracts import wire
 from holded_contracts.reasons import DeadLetterReason, Stage
 from holded_contracts.settings import ClassificationRule, QualityWeights, WorkerSettings
-from holded_worker.domain.classify import Classifier, default_rules
+from holded_worker.domain.classify import Attempt, Classifier, default_rules
 from holded_worker.domain.decode import SchemaSource, decode
 from holded_worker.domain.enrich import Facts, enrich
 from holded_worker.domain.envelope import EARLIEST, LATEST, Envelope, open_envelope
@@ -95,6 +95,11 @@ def enrich_event(opened: Opened) -> Enriched:
 def classify_event(enriched: Enriched, rules: Rules) -> Classified:
     """Add the business context."""
     return Classified(*enriched, _classifier(rules.classification).classify(enriched.envelope.type))
+
+
+def classification_attempts(enriched: Enriched, rules: Rules) -> list[Attempt]:
+    """Return the rules that `classify_event` tries, those of the resource first."""
+    return list(_classifier(rules.classification).attempts(enriched.envelope.type))
 
 
 def score_event(classified: Classified, rules: Rules) -> Scored:

@@ -7,6 +7,7 @@ from holded_worker.domain.enrich import Facts
 from holded_worker.domain.envelope import Envelope
 
 SCORE_DECIMALS = 4
+DIMENSIONS = ("completeness", "validity", "consistency", "timeliness")
 _MINUTE = 60_000_000
 _HOUR = 60 * _MINUTE
 _DAY = 24 * _HOUR
@@ -32,12 +33,24 @@ def score(envelope: Envelope, facts: Facts, weights: QualityWeights) -> Quality:
         "timeliness": _timeliness(facts),
     }
     shares = {dimension: sum(results.values()) / len(results) for dimension, results in checks.items()}
-    given: dict[str, Any] = {dimension: getattr(weights, dimension) for dimension in checks}
-    total = sum(given.values())
-    if total <= 0:  # nobody cares for any dimension more than for another
-        given, total = dict.fromkeys(checks, 1.0), float(len(checks))
+    given, total = _given(weights)
     weighted = sum(given[dimension] * share for dimension, share in shares.items())
     return Quality(round(min(1.0, weighted / total), SCORE_DECIMALS), checks)
+
+
+def check_weights(checks: Checks, weights: QualityWeights) -> dict[str, float]:
+    """Return what each check of a dimension adds to the score when it passes; all checks together add 1."""
+    given, total = _given(weights)
+    return {dimension: given[dimension] / total / len(results) for dimension, results in checks.items()}
+
+
+def _given(weights: QualityWeights) -> tuple[dict[str, float], float]:
+    """Return the weight of each dimension, and their sum."""
+    given = {dimension: getattr(weights, dimension) for dimension in DIMENSIONS}
+    total = sum(given.values())
+    if total <= 0:  # nobody cares for any dimension more than for another
+        return dict.fromkeys(given, 1.0), float(len(given))
+    return given, total
 
 
 def _completeness(envelope: Envelope, facts: Facts) -> dict[str, bool]:
