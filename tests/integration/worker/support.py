@@ -236,7 +236,7 @@ def running(settings: WorkerSettings) -> Iterator[CollectorRegistry]:
     driver = Driver(
         settings,
         runner=EmbeddedRunner(Rules.of(settings)),
-        registry=RegistryReader(settings.schema_registry),
+        registry=RegistryReader(settings.schema_registry, patience_seconds=1),
         metrics=Metrics(metrics),
         heartbeat=Heartbeat(),
         stop=stop,

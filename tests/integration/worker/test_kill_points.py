@@ -96,8 +96,10 @@ def test_a_kill_changes_nothing_in_the_outputs(
     committed = sum(state.committed("read_uncommitted").values()) if deaths else 0
     assert 0 < committed < EXPECTED["records"] or not deaths, "it died in mid-load, with something committed"
 
-    with running(small_batches):
-        wait_until(state.drained, timeout=60)
+    with running(small_batches) as metrics:
+        left = EXPECTED["records"] - committed
+        wait_until(lambda: metrics.get_sample_value("holded_worker_records_total") == left, timeout=60)
+    assert state.drained()
     counts = state.assert_ledger_balances()
     table.append(f"| {', then '.join(deaths) or 'never'} | {committed} | {' | '.join(map(str, counts.values()))} |")
     assert counts == EXPECTED
