@@ -260,6 +260,7 @@ def consumer(settings: WorkerSettings, isolation: str = "read_committed") -> Ite
         "isolation.level": isolation,
         "enable.auto.commit": False,
         "enable.partition.eof": True,
+        "fetch.wait.max.ms": 10,  # the end of a partition is told by an empty answer
     }
     reader = Consumer(config)
     try:

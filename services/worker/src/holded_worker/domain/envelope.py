@@ -66,7 +66,7 @@ def open_envelope(event: RawEvent, max_string_length: int) -> Envelope | Refusal
     headers = document.get("headers") if isinstance(document, dict) else None
     if not isinstance(headers, dict):
         return _refuse(event, problems, {})
-    event_type = _parsed_type(headers.get("type"), problems)
+    event_type = _parsed_type(headers, problems)
     subscription = _text(headers.get("targetSubscription"), "headers.targetSubscription", problems)
     account_id, user_id = _context(headers, problems)
     _check_raw_fields(event, problems)
@@ -99,9 +99,11 @@ def _envelope_problems(document: Any) -> list[_Problem]:
     ]
 
 
-def _parsed_type(value: Any, problems: list[_Problem]) -> EventType | None:
+def _parsed_type(headers: dict[str, Any], problems: list[_Problem]) -> EventType | None:
+    value = headers.get("type")
     if not isinstance(value, str):
-        problems.append(_Problem(DeadLetterReason.INVALID_TYPE, f"headers.type: expected text, found {_kind(value)}"))
+        text = f"headers.type: expected text, found {_kind(headers, 'type')}"
+        problems.append(_Problem(DeadLetterReason.INVALID_TYPE, text))
         return None
     parsed = parse_type(value)
     if parsed is None:
