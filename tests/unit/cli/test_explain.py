@@ -88,12 +88,14 @@ def test_the_steps_tell_what_stands_in_the_silver_record():
     assert compared == {"silver": 240, "dead": 12}
 
 
-def test_weights_of_all_checks_add_up_to_one():
-    (event,) = explained(EVENT)["events"]
-    assert sum(check["weight"] for check in event["quality"]["checks"]) == pytest.approx(1, abs=1e-4)
-    assert sum(check["score"] for check in event["quality"]["checks"]) == pytest.approx(
-        event["quality"]["score"], abs=1e-4
-    )
+@pytest.mark.parametrize("weights", [{}, {"completeness": 3, "validity": 1}], ids=["built-in", "beyond one"])
+def test_weights_of_all_checks_add_up_to_one_and_those_that_passed_to_the_score(tmp_path, weights):
+    resource = tmp_path / "cr.yaml"
+    resource.write_text(manifest({"quality": {"weights": weights}}))
+    (event,) = explained(EVENT, cr=resource)["events"]
+    checks = event["quality"]["checks"]
+    assert sum(check["weight"] for check in checks) == pytest.approx(1, abs=1e-4)
+    assert sum(check["score"] for check in checks) == pytest.approx(event["quality"]["score"], abs=1e-4)
 
 
 def test_every_problem_of_an_event_is_told_at_once():
