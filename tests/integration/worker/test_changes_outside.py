@@ -170,12 +170,12 @@ def test_a_second_worker_joins_in_the_middle_of_a_batch(
         return admin.describe_consumer_groups([group])[group].result(10)
 
     def waits_for_the_first() -> bool:
-        return described().state == ConsumerGroupState.PREPARING_REBALANCING
+        return bool(described().state == ConsumerGroupState.PREPARING_REBALANCING)
 
     def shared() -> bool:
         found = described()
         shares = [len(member.assignment.topic_partitions) for member in found.members]
-        return found.state == ConsumerGroupState.STABLE and sorted(shares) == [1, 2]
+        return bool(found.state == ConsumerGroupState.STABLE and sorted(shares) == [1, 2])
 
     first, second = (settings.model_copy(update={"pod_name": pod}) for pod in ("worker-0", "worker-1"))
     with running(first) as metrics_of_first:
@@ -188,7 +188,8 @@ def test_a_second_worker_joins_in_the_middle_of_a_batch(
             raw.send([event(number) for number in range(1200, 2400)])
             wait_until(state.drained, timeout=60)
             shares = [
-                one.get_sample_value("holded_worker_records_total") for one in (metrics_of_first, metrics_of_second)
+                one.get_sample_value("holded_worker_records_total") or 0
+                for one in (metrics_of_first, metrics_of_second)
             ]
     assert all(shares), f"both have worked: {shares}"
     assert sum(shares) == 3200, "each record was counted by one of them"

@@ -46,9 +46,9 @@ def letter_of(reason):
     decoded = Decoded(Record(source, 0, record["event_id"], value), wire.decode(value, schema, None))
     batch = Batch([decoded], {source: Position(0, 0)})
     prepared = prepare(batch, refused={}, now=datetime(2026, 11, 20), pipeline_version="v")  # noqa: DTZ001 -- UTC, as MySQL keeps it
-    ((letter,),) = (prepared.letters,)
+    (refused,) = prepared.letters
     assert prepared.events == []
-    return letter.reason, *letter.values[3:5]
+    return refused.reason, *refused.values[3:5]
 
 
 @pytest.mark.parametrize("reason", DeadLetterReason)
