@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from holded_cli.explain.command import explain
 from holded_cli.gold import GoldUnavailableError, Ledger, open_gold
 from holded_cli.report import NotYetError, ReportSettings, as_json, read_report, render, wait_until_settled
 from holded_cli.samples import Mix, generate
@@ -18,13 +19,14 @@ from holded_contracts.settings import MySQLSettings
 
 app = typer.Typer(
     name="holded",
-    help="Work with HoldedPipelines: send events, see what landed.",
+    help="Work with HoldedPipelines: send events, see what landed, and why.",
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,  # locals hold passwords and payloads
 )
 
 
 app.command()(send)
+app.command()(explain)
 
 
 @app.command()

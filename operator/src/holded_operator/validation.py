@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from holded_operator import constants
 from holded_operator.api import durations
 from holded_operator.api.v1alpha1 import HoldedPipeline, PodTemplate, Resources, Runner
+from holded_operator.api.v1alpha1.workloads import Classification
 from holded_operator.desired import quantities
 from holded_operator.desired.settings import GRACE_MARGIN_SECONDS
 
@@ -113,12 +114,29 @@ def _worker(pipeline: HoldedPipeline) -> Iterator[Problem]:
         yield Problem("spec.worker.runner", "Flink is not available in this version: use Embedded")
     if not any(weight > 0 for _, weight in spec.quality.weights):
         yield Problem("spec.worker.quality.weights", "all are 0: give at least one dimension a weight")
+    yield from _classification(spec.classification)
     retention = pipeline.spec.topics.silver.retention
     window = durations.seconds(spec.dedup_window)
     if retention != durations.FOREVER and window > durations.seconds(retention):
         yield Problem(
             "spec.worker.dedupWindow",
             f"must be at most topics.silver.retention ({retention}): a worker that starts reads the window from silver",
+        )
+
+
+def _classification(classification: Classification) -> Iterator[Problem]:
+    path = "spec.worker.classification.rules"
+    everything = next(
+        (
+            number
+            for number, rule in enumerate(classification.rules)
+            if not rule.domains and not rule.entities and not rule.actions
+        ),
+        None,
+    )
+    if everything is not None and everything + 1 < len(classification.rules):
+        yield Problem(
+            f"{path}[{everything}]", "matches every event, so the rules after it are never tried: put it last"
         )
 
 

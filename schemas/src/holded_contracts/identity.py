@@ -41,13 +41,19 @@ def derive_event_id(
     document, if given, is what `orjson.loads(payload)` returned, unchanged: the payload is then not decoded again. The
     identity is the same with it and without.
     """
+    name = id_header(headers, id_headers)
+    if name is not None:
+        return _from_header(event_type, str(headers[name]))
+    return _digest(canonical_json(payload, document))
+
+
+def id_header(headers: Mapping[str, Any], id_headers: Sequence[str]) -> str | None:
+    """Return the name of the header that is the event's own id, None when its content is its identity."""
     for name in id_headers:
         value = headers.get(name)
-        if isinstance(value, str) and value:
-            return _from_header(event_type, value)
-        if isinstance(value, int) and not isinstance(value, bool):
-            return _from_header(event_type, str(value))
-    return _digest(canonical_json(payload, document))
+        if (isinstance(value, str) and value) or (isinstance(value, int) and not isinstance(value, bool)):
+            return name
+    return None
 
 
 def format_event_id(event_id: bytes) -> str:

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -14,13 +15,19 @@ from typing import Any
 import httpx
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions, OffsetSpec
+from prometheus_client import CollectorRegistry
 
 from holded_contracts import wire
 from holded_contracts.identity import DEFAULT_ID_HEADERS, derive_event_id
+from holded_contracts.io.probes import Heartbeat
 from holded_contracts.io.registry import RegistryReader
 from holded_contracts.settings import WorkerSettings
 from holded_contracts.settings.render import render_env
 from holded_contracts.topics import Artefact, worker_group
+from holded_worker.domain.process import Rules
+from holded_worker.driver import Driver
+from holded_worker.embedded import EmbeddedRunner
+from holded_worker.metrics import Metrics
 from tests.support.containers import free_port
 from tests.support.waiting import wait_until
 
@@ -165,8 +172,9 @@ class Topics:
     def count(self, artefact: Artefact) -> int:
         return self.partitions if artefact in (Artefact.RAW, Artefact.SILVER) else PARTITIONS
 
-    def committed(self) -> dict[int, int]:
-        with consumer(self.settings) as reader:
+    def committed(self, isolation: str = "read_committed") -> dict[int, int]:
+        """Return the workers' offsets; with read_committed Kafka keeps them back while a transaction over them is open."""
+        with consumer(self.settings, isolation) as reader:
             positions = reader.committed(
                 [TopicPartition(self.settings.topics.raw, partition) for partition in range(self.partitions)], 10
             )
@@ -178,11 +186,11 @@ class Topics:
         assert committed == ends, f"committed {committed} of {ends}"
         return True
 
-    def read(self, artefact: Artefact) -> list[tuple[Message, dict[str, Any]]]:
-        """Return every committed record with its decoded value."""
+    def messages(self, artefact: Artefact) -> list[Message]:
+        """Return every committed record; those of a partition are in the order of their offsets."""
         topic = getattr(self.settings.topics, artefact)
         ends = self.end_offsets(artefact)
-        found: list[tuple[Message, dict[str, Any]]] = []
+        found: list[Message] = []
         with consumer(self.settings) as reader:
             reader.assign([TopicPartition(topic, partition, 0) for partition in ends])
             open_ends = {partition for partition, end in ends.items() if end > 0}
@@ -190,11 +198,15 @@ class Topics:
                 message = reader.poll(20)
                 assert message is not None, f"{topic} cannot be read to its end: {open_ends} of {ends}"
                 if message.error() is None:
-                    schema = wire.parsed_schema(artefact)
-                    found.append((message, wire.decode(message.value(), schema, None)))
+                    found.append(message)
                 elif message.offset() >= ends[message.partition()]:
                     open_ends.discard(message.partition())
         return found
+
+    def read(self, artefact: Artefact) -> list[tuple[Message, dict[str, Any]]]:
+        """Return every committed record with its decoded value."""
+        schema = wire.parsed_schema(artefact)
+        return [(message, wire.decode(message.value(), schema, None)) for message in self.messages(artefact)]
 
     def values(self, artefact: Artefact) -> list[dict[str, Any]]:
         return [value for _, value in self.read(artefact)]
@@ -217,14 +229,38 @@ class Topics:
 
 
 @contextmanager
-def consumer(settings: WorkerSettings) -> Iterator[Consumer]:
-    """Yield a read_committed consumer that can ask for the workers' committed offsets but joins no group."""
+def running(settings: WorkerSettings) -> Iterator[CollectorRegistry]:
+    """Run a worker in a thread of this process; yields its metrics."""
+    stop = threading.Event()
+    metrics = CollectorRegistry()
+    driver = Driver(
+        settings,
+        runner=EmbeddedRunner(Rules.of(settings)),
+        registry=RegistryReader(settings.schema_registry, patience_seconds=1),
+        metrics=Metrics(metrics),
+        heartbeat=Heartbeat(),
+        stop=stop,
+    )
+    thread = threading.Thread(target=driver.run)
+    thread.start()
+    try:
+        yield metrics
+    finally:
+        stop.set()
+        thread.join(30)
+        assert not thread.is_alive()
+
+
+@contextmanager
+def consumer(settings: WorkerSettings, isolation: str = "read_committed") -> Iterator[Consumer]:
+    """Yield a consumer that can ask for the workers' committed offsets but joins no group."""
     config = {
         **settings.kafka.client_config(),
         "group.id": worker_group(settings.pipeline.namespace, settings.pipeline.name),
-        "isolation.level": "read_committed",
+        "isolation.level": isolation,
         "enable.auto.commit": False,
         "enable.partition.eof": True,
+        "fetch.wait.max.ms": 10,  # the end of a partition is told by an empty answer
     }
     reader = Consumer(config)
     try:

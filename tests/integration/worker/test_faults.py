@@ -2,50 +2,20 @@
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from prometheus_client import CollectorRegistry
 
-from holded_contracts.io.probes import Heartbeat
 from holded_contracts.io.registry import RegistryReader, UnknownSchemaError
 from holded_contracts.settings import WorkerSettings
 from holded_contracts.topics import Artefact
-from holded_worker.domain.process import Rules
-from holded_worker.driver import Driver
-from holded_worker.embedded import EmbeddedRunner
 from holded_worker.io.errors import TransientError
 from holded_worker.io.producer import TransactionalProducer
-from holded_worker.metrics import Metrics
-from tests.integration.worker.support import RawTopic, Topics, event, identity
+from tests.integration.worker.support import RawTopic, Topics, event, identity, running
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.integration
-
-
-@contextmanager
-def running(settings: WorkerSettings) -> Iterator[CollectorRegistry]:
-    """Run a worker in a thread; yields its metrics."""
-    stop = threading.Event()
-    metrics = CollectorRegistry()
-    driver = Driver(
-        settings,
-        runner=EmbeddedRunner(Rules.of(settings)),
-        registry=RegistryReader(settings.schema_registry),
-        metrics=Metrics(metrics),
-        heartbeat=Heartbeat(),
-        stop=stop,
-    )
-    thread = threading.Thread(target=driver.run)
-    thread.start()
-    try:
-        yield metrics
-    finally:
-        stop.set()
-        thread.join(30)
-        assert not thread.is_alive()
 
 
 def failing(real: Callable[..., None], *, every: int, before: bool) -> Callable[..., None]:

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from holded_operator.desired import Component, Images, referenced_secrets, render
+from holded_operator.constants import ANNOTATION_CONFIG_CHECKSUM
+from holded_operator.desired import Component, DesiredState, Images, referenced_secrets, render
 from holded_operator.desired.quantities import value
 from tests.unit.operator.samples import IMAGES, NAMES, SECRET_CHECKSUMS, rendered, sample
 
@@ -249,18 +250,40 @@ def test_pipelines_of_one_name_in_two_namespaces_share_nothing():
     assert {item["metadata"]["namespace"] for item in second.objects} == {"two"}
 
 
-def test_pipeline_version_follows_what_decides_an_events_fate():
-    def version(change: dict[str, Any], worker: str = "worker:1") -> str:
-        return render(
-            sample(change=change), images=Images("collector:1", worker, "sink:1"), secret_checksums={}
-        ).pipeline_version
+RULE_EDITS: dict[str, dict[str, Any]] = {
+    "rule": {"worker": {"classification": {"rules": [{"context": "payroll", "domains": ["Team"]}]}}},
+    "weight": {"worker": {"quality": {"weights": {"validity": 1}}}},
+    "cut": {"worker": {"maxStringLength": 1000}},
+}
 
-    plain = version({})
-    rule = {"worker": {"classification": {"rules": [{"context": "payroll", "domains": ["Team"]}]}}}
-    assert len({plain, version(rule), version({"worker": {"quality": {"weights": {"validity": 1}}}})}) == 3
-    assert version({}, worker="worker:2") != plain
-    assert version({}, worker="mirror.example.com:5000/worker:1") == plain
-    assert version({"worker": {"replicas": 4, "batch": {"maxEvents": 9}}}) == plain
+
+def test_pipeline_version_names_the_code_and_the_rules():
+    def version(change: dict[str, Any], worker: str = "worker:1") -> tuple[str, ...]:
+        state = render(sample(change=change), images=Images("collector:1", worker, "sink:1"), secret_checksums={})
+        return tuple(state.pipeline_version.split("+"))
+
+    code, rules = version({})
+    assert code == "1"
+    assert version({}, worker="worker:2") == ("2", rules)
+    assert version({}, worker="mirror.example.com:5000/worker:1") == (code, rules)
+    assert version({"worker": {"replicas": 4, "batch": {"maxEvents": 9}}}) == (code, rules)
+    edited = [version(edit) for edit in RULE_EDITS.values()]
+    assert {code for code, _ in edited} == {"1"}
+    assert len({rules, *(digest for _, digest in edited)}) == 1 + len(RULE_EDITS)
+
+
+@pytest.mark.parametrize("edit", RULE_EDITS)
+def test_an_edit_of_the_rules_rolls_the_worker_alone_and_tells_it_its_version(edit: str):
+    before, after = rendered(sample()), rendered(sample(change=RULE_EDITS[edit]))
+
+    def checksum(state: DesiredState, component: Component) -> str:
+        annotations = state.workload(component)["spec"]["template"]["metadata"]["annotations"]
+        return str(annotations[ANNOTATION_CONFIG_CHECKSUM])
+
+    changed = [component for component in COMPONENTS if checksum(before, component) != checksum(after, component)]
+    assert changed == [Component.WORKER]
+    (config,) = [item for item in after.of(Component.WORKER) if item["kind"] == "ConfigMap"]
+    assert config["data"]["HOLDED_PIPELINE__VERSION"] == after.pipeline_version
 
 
 def test_a_topic_that_is_not_ours_is_never_deleted():

@@ -40,6 +40,11 @@ def test_the_samples_have_no_problem(name: str):
             "spec.worker.quality.weights",
             "at least one",
         ),
+        (
+            {"worker": {"classification": {"rules": [{"context": "all"}, {"context": "b", "domains": ["B"]}]}}},
+            "spec.worker.classification.rules[0]",
+            "never tried",
+        ),
         ({"topics": {"silver": {"retention": "12h"}}}, "spec.worker.dedupWindow", "topics.silver.retention (12h)"),
         (
             {"sink": {"resources": {"requests": {"memory": "1Gi"}, "limits": {"memory": "1000Mi"}}}},
@@ -88,6 +93,11 @@ def test_a_window_of_zero_and_endless_silver_are_fine():
         validate(sample(change={"worker": {"dedupWindow": "9000d"}, "topics": {"silver": {"retention": "forever"}}}))
         == []
     )
+
+
+def test_a_last_rule_may_match_everything():
+    rules = [{"context": "b", "domains": ["B"]}, {"context": "all"}]
+    assert validate(sample(change={"worker": {"classification": {"rules": rules}}})) == []
 
 
 def test_a_resource_past_another_crd_is_told_by_field():

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from holded_operator import constants
-from holded_operator.api.v1alpha1 import HoldedPipeline
+from holded_operator.api.v1alpha1 import HoldedPipeline, Worker
 from holded_operator.desired import names
 from holded_operator.desired.config_maps import config_map
 from holded_operator.desired.network_policy import network_policy
@@ -52,11 +52,14 @@ def replicas(pipeline: HoldedPipeline, autoscaled: int | None) -> int:
 
 
 def pipeline_version(pipeline: HoldedPipeline, images: Images) -> str:
-    """Return 16 hexadecimal digits for all that decides what an event becomes: code, rules, weights, cuts."""
-    spec = pipeline.spec.worker
+    """Return what every row carries: the version of the worker's code, +, and the digest of the rules it worked by."""
+    return f"{names.image_version(images.worker)}+{rules_digest(pipeline.spec.worker)}"
+
+
+def rules_digest(spec: Worker) -> str:
+    """Return 16 hexadecimal digits for all that decides, beside the code, what an event becomes."""
     return digest(
         {
-            "code": names.image_version(images.worker),
             "rules": [rule.model_dump(mode="json") for rule in spec.classification.rules],
             "weights": spec.quality.weights.model_dump(mode="json"),
             "maxStringLength": spec.max_string_length,

@@ -194,7 +194,15 @@ class WorkerBatch(ApiModel):
     """Milliseconds the first event of a batch waits."""
 
 
-_Values = Annotated[tuple[Annotated[str, Field(min_length=1, max_length=128)], ...], Field(max_length=256)]
+_NAME, _ACTION = r"^[A-Za-z][A-Za-z0-9]*$", r"^[A-Za-z0-9]+(_[A-Za-z0-9]+)*$"
+"""What parts of a type look like, in any case: a value of another form could never match."""
+
+_Names = Annotated[
+    tuple[Annotated[str, Field(min_length=1, max_length=128, pattern=_NAME)], ...], Field(max_length=256)
+]
+_Actions = Annotated[
+    tuple[Annotated[str, Field(min_length=1, max_length=128, pattern=_ACTION)], ...], Field(max_length=256)
+]
 
 
 class ClassificationRule(ApiModel):
@@ -202,12 +210,12 @@ class ClassificationRule(ApiModel):
 
     context: str = Field(pattern=r"^[a-z][a-z0-9_]{0,63}$", max_length=64)
     """Business context given to matching events."""
-    domains: _Values = ()
-    """Domains that match; any when empty."""
-    entities: _Values = ()
-    """Entities that match; any when empty."""
-    actions: _Values = ()
-    """Actions that match; any when empty."""
+    domains: _Names = ()
+    """Domains that match, e.g. Wallet; any when empty."""
+    entities: _Names = ()
+    """Entities that match, e.g. Transaction; any when empty."""
+    actions: _Actions = ()
+    """Actions that match, e.g. created or logged_in; any when empty."""
 
 
 class Classification(ApiModel):
@@ -219,6 +227,15 @@ class Classification(ApiModel):
 
 class QualityWeights(ApiModel):
     """Share of each dimension in the quality score; they are normalised to 1."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            cel(
+                "self.completeness + self.validity + self.consistency + self.timeliness > 0.0",
+                "all weights are 0: give at least one dimension a weight",
+            )
+        )
+    )
 
     completeness: float = Field(default=0.4, ge=0)
     """Weight of how many expected fields are there."""

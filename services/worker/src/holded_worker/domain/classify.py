@@ -1,9 +1,10 @@
 """Giving an event its business context by ordered rules; the first that matches wins."""
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache, lru_cache
 from importlib import resources
+from typing import NamedTuple
 
 from holded_contracts.settings import ClassificationRule
 from holded_worker.domain.event_type import EventType
@@ -18,6 +19,15 @@ def default_rules() -> tuple[ClassificationRule, ...]:
     """Return the built-in rules of default_rules.toml."""
     text = resources.files("holded_worker.domain").joinpath("default_rules.toml").read_text("utf-8")
     return tuple(ClassificationRule.model_validate(rule) for rule in tomllib.loads(text)["rule"])
+
+
+class Attempt(NamedTuple):
+    """A rule that was tried."""
+
+    context: str
+    """What the rule gives to events that it matches."""
+    mismatch: str | None
+    """The first of domain, entity and action that is not in the rule's list; None when the rule matches."""
 
 
 class Classifier:
@@ -38,16 +48,23 @@ class Classifier:
                 self._remembered[event_type] = context
         return context
 
-    def _first_match(self, event_type: EventType) -> str:
+    def attempts(self, event_type: EventType) -> Iterator[Attempt]:
+        """Yield the rules in the order in which they are tried; only the last one can match."""
         domain, entity, action = (part.casefold() for part in event_type)
         for context, domains, entities, actions in self._rules:
-            if (
-                (not domains or domain in domains)
-                and (not entities or entity in entities)
-                and (not actions or action in actions)
-            ):
-                return context
-        return UNCLASSIFIED
+            if domains and domain not in domains:
+                yield Attempt(context, "domain")
+            elif entities and entity not in entities:
+                yield Attempt(context, "entity")
+            elif actions and action not in actions:
+                yield Attempt(context, "action")
+            else:
+                yield Attempt(context, None)
+                return
+
+    def _first_match(self, event_type: EventType) -> str:
+        matching = (attempt.context for attempt in self.attempts(event_type) if attempt.mismatch is None)
+        return next(matching, UNCLASSIFIED)
 
 
 @lru_cache(maxsize=64)

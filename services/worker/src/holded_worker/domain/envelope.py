@@ -62,7 +62,7 @@ def open_envelope(event: RawEvent, max_string_length: int) -> Envelope | Refusal
     if not isinstance(headers, dict):
         return _refuse(event, _envelope_problems(document), {})
     problems = [] if isinstance(document.get("data"), dict) else _envelope_problems(document)
-    event_type = _parsed_type(headers.get("type"), problems)
+    event_type = _parsed_type(headers, problems)
     subscription = _text(headers.get("targetSubscription"), problems, "headers.targetSubscription")
     account_id, user_id = _context(headers, problems)
     _check_raw_fields(event, problems)
@@ -96,9 +96,11 @@ def _envelope_problems(document: Any) -> list[_Problem]:
     ]
 
 
-def _parsed_type(value: Any, problems: list[_Problem]) -> EventType | None:
+def _parsed_type(headers: dict[str, Any], problems: list[_Problem]) -> EventType | None:
+    value = headers.get("type")
     if not isinstance(value, str):
-        problems.append(_Problem(DeadLetterReason.INVALID_TYPE, f"headers.type: expected text, found {_kind(value)}"))
+        text = f"headers.type: expected text, found {_kind(headers, 'type')}"
+        problems.append(_Problem(DeadLetterReason.INVALID_TYPE, text))
         return None
     parsed = parse_type(value)
     if parsed is None:
@@ -106,12 +108,16 @@ def _parsed_type(value: Any, problems: list[_Problem]) -> EventType | None:
     return parsed
 
 
+def context_stamps(headers: dict[str, Any]) -> list[str]:
+    """Return the names of the headers that are context stamps."""
+    return [name for name in headers if name[:1] in _STAMP_BEGINS and _is_context_stamp(name)]
+
+
 def _context(headers: dict[str, Any], problems: list[_Problem]) -> tuple[str | None, str | None]:
     """Return account and user of the first stamp that names each; every stamp is checked."""
     account_id = user_id = None
-    for name, stamp in headers.items():
-        if name[:1] not in _STAMP_BEGINS or not _is_context_stamp(name):
-            continue
+    for name in context_stamps(headers):
+        stamp = headers[name]
         if not isinstance(stamp, dict):
             text = f"headers.{name[:200]}: expected an object, found {_kind(stamp)}"
             problems.append(_Problem(DeadLetterReason.INVALID_FIELD, text))

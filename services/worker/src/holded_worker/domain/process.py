@@ -7,7 +7,7 @@ import orjson
 from holded_contracts import wire
 from holded_contracts.reasons import DeadLetterReason, Stage
 from holded_contracts.settings import ClassificationRule, QualityWeights, WorkerSettings
-from holded_worker.domain.classify import classifier
+from holded_worker.domain.classify import Attempt, classifier
 from holded_worker.domain.decode import SchemaSource, decode
 from holded_worker.domain.enrich import Facts, enrich
 from holded_worker.domain.envelope import EARLIEST, LATEST, MAX_DETAIL_LENGTH, MAX_TEXT_LENGTH, Envelope, open_envelope
@@ -94,6 +94,11 @@ def enrich_event(opened: Opened) -> Enriched:
 def classify_event(enriched: Enriched, rules: Rules) -> Classified:
     """Add the business context."""
     return Classified(*enriched, _CLASSIFIERS.of(rules.classification).classify(enriched.envelope.type))
+
+
+def classification_attempts(enriched: Enriched, rules: Rules) -> list[Attempt]:
+    """Return the rules that `classify_event` tries, those of the resource first."""
+    return list(_CLASSIFIERS.of(rules.classification).attempts(enriched.envelope.type))
 
 
 def score_event(classified: Classified, rules: Rules) -> Scored:

@@ -83,10 +83,7 @@ def _graded(weights: QualityWeights, passed: tuple[bool, ...]) -> Quality:
         dimension: dict(zip(names, islice(results, len(names)), strict=True)) for dimension, names in CHECKS.items()
     }
     shares = {dimension: sum(found.values()) / len(found) for dimension, found in checks.items()}
-    given: dict[str, Any] = {dimension: getattr(weights, dimension) for dimension in checks}
-    total = sum(given.values())
-    if total <= 0:  # nobody cares for any dimension more than for another
-        given, total = dict.fromkeys(checks, 1.0), float(len(checks))
+    given, total = _given(weights)
     weighted = sum(given[dimension] * share for dimension, share in shares.items())
     return Quality(round(min(1.0, weighted / total), SCORE_DECIMALS), checks, orjson.dumps(checks))
 
@@ -97,6 +94,21 @@ def _has_entity_id(data: dict[str, Any], entity: str) -> bool:
         if value is not None and value != "" and not isinstance(value, (dict, list)):
             return True
     return False
+
+
+def check_weights(checks: Checks, weights: QualityWeights) -> dict[str, float]:
+    """Return what each check of a dimension adds to the score when it passes; all checks together add 1."""
+    given, total = _given(weights)
+    return {dimension: given[dimension] / total / len(results) for dimension, results in checks.items()}
+
+
+def _given(weights: QualityWeights) -> tuple[dict[str, float], float]:
+    """Return the weight of each dimension, and their sum."""
+    given = {dimension: getattr(weights, dimension) for dimension in CHECKS}
+    total = sum(given.values())
+    if total <= 0:  # nobody cares for any dimension more than for another
+        return dict.fromkeys(given, 1.0), float(len(given))
+    return given, total
 
 
 @lru_cache(maxsize=1024)

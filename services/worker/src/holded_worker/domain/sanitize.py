@@ -13,8 +13,8 @@ import orjson
 
 MAX_DEPTH = 100
 """Levels of objects and arrays that MySQL's JSON type takes."""
-MAX_KEY_CHARACTERS = 16_383
-"""MySQL takes object keys of 65,535 bytes; a character has at most 4."""
+MAX_KEY_CHARACTERS = 16_377
+"""MySQL takes object keys of 65,535 bytes; a character has at most 4, and metadata puts `event.` before some keys."""
 MAX_NOTES = 100
 """Changes listed one by one in metadata.sanitized; the rest is counted."""
 _MAX_PATH_CHARACTERS = 200
