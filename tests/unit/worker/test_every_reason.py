@@ -11,6 +11,7 @@ from holded_contracts.reasons import DeadLetterReason, Stage
 from holded_contracts.topics import Artefact
 from holded_sink.batch import Batch, Decoded, Position, Record, Source
 from holded_sink.prepare import prepare
+from holded_worker import pipeline
 from holded_worker.domain.records import RawRecord
 from holded_worker.embedded import EmbeddedRunner
 from tests.unit.worker.samples import RAW_SCHEMA_ID, RULES, TYPE, event, raw_record
@@ -26,9 +27,14 @@ EXAMPLES: dict[DeadLetterReason, tuple[str, RawRecord]] = {
     DeadLetterReason.INVALID_FIELD: ('`"targetSubscription": 7`', raw_record(event(targetSubscription=7))),
     DeadLetterReason.TOO_DEEP: ("101 arrays in one another", raw_record(b"[" * 101 + b"]" * 101)),
     DeadLetterReason.TOO_LARGE: ("20 strings of 60,000 characters", raw_record(event({"notes": ["x" * 60_000] * 20}))),
+    DeadLetterReason.PROCESSING_ERROR: ("any event, while a step has a bug", raw_record(event())),
     DeadLetterReason.STORAGE_REFUSED: ("a silver record with a value wider than its column", raw_record(event())),
 }  # fmt: skip
 """What each record is, in the words of the guide, and the record."""
+
+
+def buggy(*_):
+    raise KeyError("total")
 
 
 def letter_of(reason):
@@ -52,8 +58,10 @@ def letter_of(reason):
 
 
 @pytest.mark.parametrize("reason", DeadLetterReason)
-def test_each_reason_has_an_event_that_makes_it_and_is_shown_in_the_guide(reason):
+def test_each_reason_has_an_event_that_makes_it_and_is_shown_in_the_guide(reason, monkeypatch):
     assert reason in EXAMPLES, f"add an event that ends as {reason}, here and in {PAGE.name}"
+    if reason is DeadLetterReason.PROCESSING_ERROR:
+        monkeypatch.setattr(pipeline, "enrich_event", buggy)
     found, stage, detail = letter_of(reason)
     assert found == reason
     assert stage == (Stage.SINK if reason is DeadLetterReason.STORAGE_REFUSED else Stage.WORKER)
