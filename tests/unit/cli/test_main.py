@@ -7,8 +7,9 @@ import pytest
 from typer.testing import CliRunner
 
 from holded_cli import main
-from holded_cli.gold import GoldReader, GoldUnavailableError
+from holded_cli.gold import GoldReader
 from holded_cli.main import app
+from holded_cli.mysql import GoldUnavailableError
 
 
 @pytest.fixture
