@@ -11,6 +11,7 @@ from holded_cli.gold import Ledger, open_gold
 from holded_cli.mysql import GoldUnavailableError
 from holded_cli.options import Database, Host, Password, Port, Username, mysql_settings
 from holded_cli.rebuild.command import rebuild
+from holded_cli.replay.command import replay
 from holded_cli.report import NotYetError, as_json, read_report, render, wait_until_settled
 from holded_cli.samples import Mix, generate
 from holded_cli.samples import render as render_samples
@@ -30,6 +31,7 @@ app = typer.Typer(
 app.command()(send)
 app.command()(verify)
 app.command()(rebuild)
+app.command()(replay)
 
 
 @app.command()

@@ -137,9 +137,7 @@ class Session:
         """
         name = lock_name(work)
         if self.row(f"SELECT GET_LOCK({name}, %s) AS mine", _LOCK_PATIENCE_SECONDS)["mine"] != 1:
-            raise BusyError(
-                f"somebody else is at it ({work}); waited {_LOCK_PATIENCE_SECONDS} s"
-            )
+            raise BusyError(f"somebody else is at it ({work}); waited {_LOCK_PATIENCE_SECONDS} s")
         try:
             yield
         finally:

@@ -141,7 +141,7 @@ def test_a_transaction_that_is_open_all_the_while_adds_its_part_once(filled, ord
             "SELECT event_date, occurred_at, COALESCE(amount, 0), quality_score FROM events WHERE event_id = %s",
             (fields["event_id"],),
         )
-        day, at, amount, quality = cursor.fetchone()
+        ((day, at, amount, quality),) = cursor.fetchall()
         hour = at.replace(minute=0, second=0, microsecond=0)
         key_hour, key_day = f"hour_start = '{hour}' AND {key}", f"event_date = '{day}' AND {key}"
 
