@@ -7,6 +7,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from holded_cli.erase.command import erase
 from holded_cli.gold import Ledger, open_gold
 from holded_cli.mysql import GoldUnavailableError
 from holded_cli.options import Database, Host, Password, Port, Username, mysql_settings
@@ -32,6 +33,7 @@ app.command()(send)
 app.command()(verify)
 app.command()(rebuild)
 app.command()(replay)
+app.command()(erase)
 
 
 @app.command()
