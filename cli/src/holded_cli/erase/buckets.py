@@ -93,8 +93,8 @@ class Buckets:
             whose = "account_id = %s" if account else "COALESCE(account_id, '') = %s"
             rows = self._session.stream(
                 f"SELECT {self._table.bucket_of_event} AS bucket, COALESCE(account_id, '') AS account, "  # noqa: S608 -- as above
-                "business_context, type, MIN(quality_score) AS quality_min, MAX(occurred_at) AS last_event_at FROM events "
-                f"WHERE {whose} AND event_date BETWEEN %s AND %s AND occurred_at BETWEEN %s AND %s "
+                "business_context, type, MIN(quality_score) AS quality_min, MAX(occurred_at) AS last_event_at "
+                f"FROM events WHERE {whose} AND event_date BETWEEN %s AND %s AND occurred_at BETWEEN %s AND %s "
                 "GROUP BY bucket, account, business_context, type",
                 *(account, first, last, datetime.combine(first, time.min), datetime.combine(last, time.max)),
             )

@@ -126,7 +126,7 @@ class Letters:
 
     def mark_sent(self, sent: Sequence[tuple[Replay, Place]]) -> None:
         """Note that Kafka has them, with a line in the audit log that holds nothing of their content."""
-        ids = [replay.letter.id for replay, _ in sent]
+        ids = sorted(replay.letter.id for replay, _ in sent)
         changed = sorted({change.place for replay, _ in sent for change in replay.changes})
         with self._session.transaction():
             self._session.change_many(

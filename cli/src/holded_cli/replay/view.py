@@ -22,7 +22,10 @@ def listed_as_json(letters: list[Letter], landings: dict[int, Landing], total: i
 def listed_as_table(letters: list[Letter], landings: dict[int, Landing], total: int) -> Table:
     """Return the list for people."""
     title = f"Dead letters: {len(letters):,} of {total:,}"
-    table = Table("Id", "Failed at (UTC)", "Reason", "Type", "Account", "State", title=title, title_justify="left")
+    table = Table("Id", "Failed at (UTC)", "Reason", title=title, title_justify="left")
+    table.add_column("Type", max_width=20)
+    table.add_column("Account", max_width=12)
+    table.add_column("State")
     table.add_column("Detail", overflow="fold")
     for letter in letters:
         table.add_row(
