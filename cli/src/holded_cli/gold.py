@@ -1,23 +1,14 @@
-"""The door to MySQL: what the report asks of the gold tables. Reads only."""
+"""What the report asks of the gold tables. Reads only."""
 
-import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
 
-import pymysql
-from pymysql.constants import ER
-from pymysql.cursors import DictCursor
-
+from holded_cli.mysql import Row, Session, connected
 from holded_contracts.identity import format_event_id
 from holded_contracts.settings import MySQLSettings
-
-
-class GoldUnavailableError(Exception):
-    """MySQL cannot be reached, refuses the user, or does not have the tables yet; the sentence says which."""
 
 
 @dataclass(frozen=True)
@@ -88,14 +79,12 @@ _NEWEST = """
     FROM events ORDER BY occurred_at DESC, event_id LIMIT %s
 """
 
-_NOT_THERE_YET = frozenset({ER.NO_SUCH_TABLE, ER.BAD_DB_ERROR})
-
 
 class GoldReader:
     """Answers the report's questions over one connection; every answer is of the moment it is asked."""
 
-    def __init__(self, connection: Any) -> None:
-        self._connection = connection
+    def __init__(self, session: Session) -> None:
+        self._session = session
 
     def contexts(self) -> list[ContextRow]:
         """Return counts, quality and amounts per business context and currency."""
@@ -128,62 +117,12 @@ class GoldReader:
             for row in self._rows(_NEWEST, limit)
         ]
 
-    def _rows(self, query: str, *arguments: object) -> list[dict[str, Any]]:
-        try:
-            with self._connection.cursor() as cursor:
-                cursor.execute(query, arguments)
-                return list(cursor.fetchall())
-        except pymysql.MySQLError as error:
-            raise _translated(error) from error
+    def _rows(self, query: str, *arguments: object) -> list[Row]:
+        return self._session.rows(query, *arguments)
 
 
 @contextmanager
 def open_gold(settings: MySQLSettings, *, connect_timeout_seconds: int = 10) -> Iterator[GoldReader]:
-    """Connect for the time of a `with` block.
-
-    Raises
-    ------
-    GoldUnavailableError
-        If there is no connection to be had, or a question fails.
-    """
-    try:
-        connection = pymysql.connect(
-            host=settings.host,
-            port=settings.port,
-            user=settings.username,
-            password=settings.password.get_secret_value(),
-            database=settings.database,
-            charset="utf8mb4",
-            autocommit=True,
-            cursorclass=DictCursor,
-            connect_timeout=connect_timeout_seconds,
-            read_timeout=60,
-            ssl=tls_context(settings),
-            ssl_disabled=settings.tls == "Disabled",
-        )
-    except pymysql.MySQLError as error:
-        message = f"MySQL at {settings.host}:{settings.port}: {_translated(error)}"
-        raise GoldUnavailableError(message) from error
-    try:
-        yield GoldReader(connection)
-    finally:
-        connection.close()
-
-
-def tls_context(settings: MySQLSettings) -> ssl.SSLContext | None:
-    """Return how strictly the server's certificate is checked; None without TLS."""
-    if settings.tls == "Disabled":
-        return None
-    context = ssl.create_default_context(cafile=settings.ca_location)
-    context.check_hostname = settings.tls == "VerifyIdentity"
-    if settings.tls == "Required":
-        context.verify_mode = ssl.CERT_NONE
-    return context
-
-
-def _translated(error: pymysql.MySQLError) -> GoldUnavailableError:
-    code, *rest = error.args or (0,)
-    message = str(rest[0]) if rest else str(error)
-    if code in _NOT_THERE_YET:
-        message += " (the migrations have not run here yet)"
-    return GoldUnavailableError(message)
+    """Connect for the time of a `with` block; raises GoldUnavailableError as `mysql.connected` does."""
+    with connected(settings, connect_timeout_seconds=connect_timeout_seconds) as session:
+        yield GoldReader(session)

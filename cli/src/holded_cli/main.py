@@ -1,25 +1,30 @@
 """The `holded` command line, also installed as `kubectl-holded`."""
 
 import sys
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from holded_cli.erase.command import erase
 from holded_cli.explain.command import explain
-from holded_cli.gold import GoldUnavailableError, Ledger, open_gold
-from holded_cli.report import NotYetError, ReportSettings, as_json, read_report, render, wait_until_settled
+from holded_cli.gold import Ledger, open_gold
+from holded_cli.mysql import GoldUnavailableError
+from holded_cli.options import Database, Host, Password, Port, Username, mysql_settings
+from holded_cli.rebuild.command import rebuild
+from holded_cli.replay.command import replay
+from holded_cli.report import NotYetError, as_json, read_report, render, wait_until_settled
 from holded_cli.samples import Mix, generate
 from holded_cli.samples import render as render_samples
 from holded_cli.send.command import send
 from holded_cli.terminal import failure, show
+from holded_cli.verify.command import verify
 from holded_contracts.settings import MySQLSettings
 
 app = typer.Typer(
     name="holded",
-    help="Work with HoldedPipelines: send events, see what landed, and why.",
+    help="Work with HoldedPipelines: send events, see what landed and why, prove and repair it.",
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,  # locals hold passwords and payloads
 )
@@ -27,16 +32,20 @@ app = typer.Typer(
 
 app.command()(send)
 app.command()(explain)
+app.command()(verify)
+app.command()(rebuild)
+app.command()(replay)
+app.command()(erase)
 
 
 @app.command()
 def report(
     *,
-    host: Annotated[str | None, typer.Option(help="MySQL host [HOLDED_MYSQL__HOST].")] = None,
-    port: Annotated[int | None, typer.Option(help="MySQL port [HOLDED_MYSQL__PORT].")] = None,
-    database: Annotated[str | None, typer.Option(help="MySQL database [HOLDED_MYSQL__DATABASE].")] = None,
-    username: Annotated[str | None, typer.Option(help="MySQL user [HOLDED_MYSQL__USERNAME].")] = None,
-    password: Annotated[str | None, typer.Option(help="MySQL password; rather set HOLDED_MYSQL__PASSWORD.")] = None,
+    host: Host = None,
+    port: Port = None,
+    database: Database = None,
+    username: Username = None,
+    password: Password = None,
     accepted: Annotated[
         int | None, typer.Option(min=0, help="Events the collector accepted; shows those in flight.")
     ] = None,
@@ -51,8 +60,7 @@ def report(
 
     Exits with 1 when MySQL cannot be read or the events waited for do not arrive in time.
     """
-    flags = {"host": host, "port": port, "database": database, "username": username, "password": password}
-    mysql = _mysql_settings({name: value for name, value in flags.items() if value is not None})
+    mysql = mysql_settings(host, port, database, username, password)
     try:
         if wait_for is not None:
             _wait(mysql, wait_for, timeout)
@@ -84,14 +92,6 @@ def _wait(mysql: MySQLSettings, expected: int, timeout: float) -> None:
             bar.update(task, completed=min(ledger.settled, expected))
 
         wait_until_settled(lambda: open_gold(mysql), expected, timeout_seconds=timeout, progress=show)
-
-
-def _mysql_settings(flags: dict[str, Any]) -> MySQLSettings:
-    try:
-        return ReportSettings(mysql=flags).mysql
-    except ValidationError as error:
-        problems = ", ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
-        raise failure(f"where MySQL is, is not known: {problems} (set HOLDED_MYSQL__… or the flags)") from error
 
 
 def _progress(verb: str) -> Progress:

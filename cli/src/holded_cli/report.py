@@ -7,25 +7,15 @@ from dataclasses import asdict, dataclass
 from decimal import Decimal
 from typing import Any
 
-from pydantic_settings import BaseSettings, SettingsConfigDict
 from rich.console import Group
 from rich.table import Table
-from rich.text import Text
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
-from holded_cli.gold import ContextRow, DeadLetterRow, EventRow, GoldReader, GoldUnavailableError, Ledger
-from holded_contracts.settings import MySQLSettings
-from holded_contracts.settings.common import ENV_DELIMITER, ENV_PREFIX
+from holded_cli.gold import ContextRow, DeadLetterRow, EventRow, GoldReader, Ledger
+from holded_cli.mysql import GoldUnavailableError
+from holded_cli.terminal import plain
 
 POLL_SECONDS = 0.5
-
-
-class ReportSettings(BaseSettings):
-    """Where gold is: HOLDED_MYSQL__HOST and the other variables that the sink reads; arguments win over them."""
-
-    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, env_nested_delimiter=ENV_DELIMITER, extra="ignore")
-
-    mysql: MySQLSettings
 
 
 class NotYetError(Exception):
@@ -198,11 +188,6 @@ def _newest_table(rows: list[EventRow]) -> Table:
             when, plain(short_type(row.type)), plain(row.business_context), f"{row.quality_score:.3f}", plain(amount)
         )
     return table
-
-
-def plain(text: str) -> Text:
-    """Return text of unknown origin for a terminal: no markup is read in it and no control character leaves it."""
-    return Text("".join(character if character.isprintable() or character == "\n" else "·" for character in text))
 
 
 def short_type(event_type: str) -> str:

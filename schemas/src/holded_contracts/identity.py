@@ -56,6 +56,15 @@ def id_header(headers: Mapping[str, Any], id_headers: Sequence[str]) -> str | No
     return None
 
 
+def replay_event_id(identity: bytes) -> bytes:
+    """Return the id under which a dead letter is sent again.
+
+    Its own id stays taken: the same event sent once more by its sender is a duplicate of the dead letter. The new one
+    follows from it, so a dead letter that is sent again twice is still one event.
+    """
+    return _digest(b"replay\0" + identity)
+
+
 def format_event_id(event_id: bytes) -> str:
     """Return the identity as people see it: a UUID in lower case."""
     text = event_id.hex()  # by hand: uuid.UUID takes three times as long, and every answer has one for each event

@@ -7,8 +7,9 @@ import pytest
 from typer.testing import CliRunner
 
 from holded_cli import main
-from holded_cli.gold import GoldReader, GoldUnavailableError
+from holded_cli.gold import GoldReader
 from holded_cli.main import app
+from holded_cli.mysql import GoldUnavailableError, Session
 
 
 @pytest.fixture
@@ -89,7 +90,7 @@ def test_a_query_that_fails_is_a_message_and_not_a_traceback(monkeypatch):
 
     class Opened:
         def __enter__(self):
-            return NoTables(None)
+            return NoTables(Session(None))
 
         def __exit__(self, *_):
             return None

@@ -9,7 +9,8 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from holded_cli.gold import ContextRow, DeadLetterRow, EventRow, GoldReader, GoldUnavailableError, Ledger, tls_context
+from holded_cli.gold import ContextRow, DeadLetterRow, EventRow, GoldReader, Ledger
+from holded_cli.mysql import GoldUnavailableError, tls_context
 from holded_cli.report import NotYetError, Report, as_json, read_report, render, summarise, wait_until_settled
 from holded_contracts.settings import MySQLSettings
 

@@ -18,6 +18,7 @@ from holded_contracts.identity import (
     canonical_json,
     derive_event_id,
     format_event_id,
+    replay_event_id,
 )
 
 JSON = st.recursive(
@@ -161,3 +162,9 @@ def test_identities_stay_what_they_were_stored_as(data: bytes, identity: str) ->
 @given(st.binary(min_size=16, max_size=16))
 def test_an_identity_is_printed_as_a_uuid(event_id: bytes) -> None:
     assert format_event_id(event_id) == str(uuid.UUID(bytes=event_id))
+
+
+def test_a_dead_letter_is_sent_again_under_one_other_id_for_ever() -> None:
+    identity = bytes(range(16))
+    assert format_event_id(replay_event_id(identity)) == "3e04b013-2306-1a33-ed37-6cc0b3f50a3d"
+    assert replay_event_id(replay_event_id(identity)) not in {identity, replay_event_id(identity)}

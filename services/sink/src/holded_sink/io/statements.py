@@ -4,6 +4,8 @@ PyMySQL turns `executemany` into multi-row statements only when the text is exac
 optional alias and ON DUPLICATE KEY part; the unit tests hold every statement here to its pattern.
 """
 
+from holded_contracts.locks import Work, lock_name
+
 BEGIN = "START TRANSACTION"
 
 SERVER_LIMITS = "SELECT @@max_allowed_packet"
@@ -101,6 +103,6 @@ ADD_PARTITIONS = "CALL events_add_partitions(%s, %s)"
 DROP_PARTITION = "CALL events_drop_partition(%s)"
 PRUNE_AUDIT = "CALL audit_prune_batches(%s)"
 
-# Two sinks must not split the same partition; a lock's name has at most 64 characters, as has a database's.
-TAKE_PARTITION_LOCK = "SELECT GET_LOCK(CONCAT('holded.partitions.', LEFT(SHA2(DATABASE(), 256), 40)), 0)"
-FREE_PARTITION_LOCK = "SELECT RELEASE_LOCK(CONCAT('holded.partitions.', LEFT(SHA2(DATABASE(), 256), 40)))"
+# Two sinks must not split the same partition.
+TAKE_PARTITION_LOCK = f"SELECT GET_LOCK({lock_name(Work.PARTITIONS)}, 0)"
+FREE_PARTITION_LOCK = f"SELECT RELEASE_LOCK({lock_name(Work.PARTITIONS)})"

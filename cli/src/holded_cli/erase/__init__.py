@@ -1,0 +1,1 @@
+"""`holded erase`: everything of one account or user."""

@@ -1,0 +1,1 @@
+"""`holded rebuild`: summaries made anew from events."""

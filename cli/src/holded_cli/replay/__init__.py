@@ -1,0 +1,1 @@
+"""`holded replay`: dead letters corrected and sent again."""

@@ -1,0 +1,1 @@
+"""`holded verify`: proof that gold is exact."""
