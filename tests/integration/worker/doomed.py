@@ -93,7 +93,7 @@ POINTS: dict[str, Callable[[], None]] = {
     "outputs in the log, offsets not sent": lambda: after(_Producer, "flush"),
     "offsets sent, not committed": lambda: before(_Producer, "commit_transaction"),
     "committed, dedup not updated": lambda: after(_Producer, "commit_transaction"),
-    "in the middle of updating dedup": lambda: before(DedupIndex, "add"),
+    "in the middle of updating dedup": lambda: before(DedupIndex, "add_new"),
     "dedup updated, batch not counted": lambda: before(Metrics, "committed"),
     "reading silver back": lambda: before(SilverReadback, "read"),
 }
