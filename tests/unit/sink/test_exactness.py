@@ -16,6 +16,9 @@ from holded_sink.exactness import exact_text
         '{"n": 1e-400}',
         '{"n": [1, {"m": 100000000000000000000000}]}',
         '{"n": ' + "9" * 5000 + "}",
+        '{"n": 1e99999999999999999999}',
+        '{"quote": "\\\\", "n": 18446744073709551616}',
+        '{"quote": "\\\\\\"", "n": 18446744073709551616}',
     ],
 )
 def test_a_document_with_a_number_json_columns_change_is_kept_as_text(document):
@@ -29,7 +32,7 @@ def test_a_document_with_a_number_json_columns_change_is_kept_as_text(document):
         '{"n": 0.1, "m": 1.50, "k": 1e10, "l": -0.0}',
         '{"card": "41111111111111111111", "note": "1e-999"}',
         '{"n": 0.30000000000000004}',
-        "no json 12345678901234567890",
+        '{"id": "\\"12345678901234567890", "n": 1}',
     ],
 )
 def test_other_documents_are_not_stored_twice(document):

@@ -7,7 +7,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_e
 
 from holded_contracts.settings import SchemaRegistrySettings
 from holded_contracts.topics import Artefact, subject
-from holded_contracts.wire import parse_schema, schema_text
+from holded_contracts.wire import parse_schema, parsed_schema, schema_text
 
 
 class RegistryUnavailableError(Exception):
@@ -52,7 +52,10 @@ class RegistryReader:
         """Return the parsed writer schema of an id; errors as in `schema_id`."""
         if schema_id not in self._schemas:
             answer = self._ask("GET", f"/schemas/ids/{schema_id}")
-            self._schemas[schema_id] = parse_schema(answer["schema"])
+            parsed = parse_schema(answer["schema"])
+            # The very object where it is equal to one of ours: fastavro compares the two schemas for each record.
+            ours = (parsed_schema(artefact) for artefact in Artefact)
+            self._schemas[schema_id] = next((schema for schema in ours if schema == parsed), parsed)
         return self._schemas[schema_id]
 
     def _ask(self, method: str, path: str, **kwargs: Any) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from holded_sink.io.decoder import Decoder
 from holded_sink.io.maintenance import PartitionKeeper
 from holded_sink.io.raw_topic import RawTopic
 from holded_sink.io.repository import Gold
+from holded_sink.preparing import Preparer
 from holded_sink.service import Sink
 
 _REGISTRY_PATIENCE_SECONDS = 2.0
@@ -32,6 +33,7 @@ def build_sink(settings: SinkSettings, stop: threading.Event, heartbeat: Heartbe
     registry = RegistryReader(settings.schema_registry, patience_seconds=_REGISTRY_PATIENCE_SECONDS)
     database = Database(settings.mysql)
     source = SilverSource(settings, stop=stop, beat=heartbeat.beat)
+    preparer = Preparer(Decoder(registry), pipeline_version=settings.pipeline.version)
     gold = Gold(database, actor=settings.pod_name)
     keeper = PartitionKeeper(
         settings.mysql,
@@ -43,13 +45,14 @@ def build_sink(settings: SinkSettings, stop: threading.Event, heartbeat: Heartbe
         yield Sink(
             settings,
             source=source,
-            decoder=Decoder(registry),
+            preparer=preparer,
             gold=gold,
             housekeeping=Housekeeping(source=source, raw=RawTopic(settings), gold=gold, keeper=keeper),
             heartbeat=heartbeat,
             stop=stop,
         )
     finally:
+        preparer.close()
         source.close()
         database.close()
         registry.close()

@@ -3,6 +3,7 @@
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date, datetime
 from typing import Any
 
 import pymysql
@@ -28,12 +29,23 @@ MIN_PACKET = 16 * 1024 * 1024
 # The server's own defaults may be anything. Without strict mode it would cut values silently; DATETIME columns are UTC.
 # READ COMMITTED: each statement sees what other sinks have committed, which the check for known ids relies on, and
 # inserts take no gap locks, over which two sinks would deadlock.
+# NO_BACKSLASH_ESCAPES: PyMySQL follows it, and then a quote is all it has to double. JSON is full of what would
+# otherwise be escaped, which cost a third of the client's time for a row.
 _SESSION = (
     "SET SESSION time_zone = '+00:00', "
-    "sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION', "
+    "sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION,"
+    "NO_BACKSLASH_ESCAPES', "
     "transaction_isolation = 'READ-COMMITTED', "
     f"innodb_lock_wait_timeout = {LOCK_WAIT_SECONDS}, lock_wait_timeout = {2 * LOCK_WAIT_SECONDS}"
 )
+
+
+def _iso(moment: date, mapping: object = None) -> str:  # noqa: ARG001 -- the driver's signature of a converter
+    return f"'{moment}'"
+
+
+_CONVERTERS = {**pymysql.converters.conversions, datetime: _iso, date: _iso}
+"""The driver formats times field by field; their own text is what MySQL reads, too, at a fifth of the cost."""
 
 
 @contextmanager
@@ -111,6 +123,7 @@ class Database:
             password=settings.password.get_secret_value(),
             database=settings.database,
             charset="utf8mb4",
+            conv=_CONVERTERS,
             autocommit=True,
             connect_timeout=CONNECT_TIMEOUT,
             read_timeout=ANSWER_TIMEOUT,

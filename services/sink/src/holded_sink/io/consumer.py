@@ -48,6 +48,7 @@ class SilverSource:
         self._owned: list[TopicPartition] = []
         self._sources: dict[tuple[str, int], Source] = {}
         self._positions: dict[Source, Position] = {}
+        self._reached: dict[Source, int] = {}
         self._ends: dict[Source, int] = {}
         self._mirrored: dict[Source, int] = {}
         self._fetching = False
@@ -132,6 +133,8 @@ class SilverSource:
     def poll(self, max_records: int, timeout: float) -> list[Record]:
         """Return the records that arrive within `timeout` seconds, at most `max_records`, in order per source.
 
+        They follow those of the last call, stored or not, until `suspend` goes back to the positions.
+
         Raises
         ------
         StaleRecordError
@@ -142,6 +145,7 @@ class SilverSource:
         generation = self.generation
         if not self._fetching:
             self._fetching = True
+            self._reached = {source: at.next_offset for source, at in self._positions.items()}
             self._consumer.assign(
                 [TopicPartition(one.topic, one.partition, at.next_offset) for one, at in self._positions.items()]
             )
@@ -241,14 +245,13 @@ class SilverSource:
             log.debug("offsets not mirrored to Kafka; MySQL has them", error=str(error))
 
     def _check_order(self, records: Iterable[Record]) -> None:
-        following: dict[Source, int] = {}
         for record in records:
-            expected = following.get(record.source, self._positions[record.source].next_offset)
+            expected = self._reached[record.source]
             if record.offset < expected:
                 raise StaleRecordError(
                     f"{record.source.topic}[{record.source.partition}]: offset {record.offset} after {expected - 1}"
                 )
-            following[record.source] = record.offset + 1
+            self._reached[record.source] = record.offset + 1
 
     def _record(self, message: Message) -> Record | None:
         source = self._sources.get((message.topic(), message.partition()))
