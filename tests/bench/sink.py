@@ -169,7 +169,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print, write docs/bench/sink.md."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000, help="rows in the table at the end of the growth")
-    parser.add_argument("--store", type=int, default=60_000, help="rows stored in each round")
+    parser.add_argument("--store", type=int, default=40_000, help="rows stored in each round")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--batch", type=int, default=SinkBatch().max_rows, help="rows of a transaction")
     parser.add_argument("--dry", action="store_true", help="print only, leave the page as it is")

@@ -86,13 +86,15 @@ def registry_container() -> Iterator[tuple[Container, str]]:
 
 
 @contextmanager
-def mysql_container(*flags: str) -> Iterator[tuple[Container, int, str]]:
-    """Run MySQL; yields the container, its port and root's password."""
+def mysql_container(*flags: str, **options: Any) -> Iterator[tuple[Container, int, str]]:
+    """Run MySQL; yields the container, its port and root's password. `options` are the container's."""
     port = free_port()
     password = secrets.token_urlsafe(12)
     command = ["mysqld", "--skip-log-bin", "--innodb-flush-log-at-trx-commit=2", *flags]
     environment = {"MYSQL_ROOT_PASSWORD": password}
-    with container(MYSQL_IMAGE, ports={"3306/tcp": port}, environment=environment, command=command) as started:
+    with container(
+        MYSQL_IMAGE, ports={"3306/tcp": port}, environment=environment, command=command, **options
+    ) as started:
 
         def answers() -> bool:
             pymysql.connect(host="127.0.0.1", port=port, user="root", password=password).close()

@@ -15,12 +15,13 @@ from holded_contracts.settings import (
     TopicNames,
 )
 from tests.integration.sink.harness import GoldView, Stream
+from tests.support.database_users import create_user
 
 
 @pytest.fixture
 def sink_user(mysql_server: MySQLSettings, mysql: MySQLSettings) -> Iterator[MySQLSettings]:
-    """A user with the rights sql/README.md promises to be enough."""
-    user, password = f"sink_{secrets.token_hex(6)}", secrets.token_urlsafe(12)
+    """A user with the rights that docs/guides/database-users.md promises to be enough."""
+    user = f"sink_{secrets.token_hex(6)}"
     connection = pymysql.connect(
         host=mysql_server.host,
         port=mysql_server.port,
@@ -29,8 +30,7 @@ def sink_user(mysql_server: MySQLSettings, mysql: MySQLSettings) -> Iterator[MyS
         autocommit=True,
     )
     with connection, connection.cursor() as cursor:
-        cursor.execute(f"CREATE USER {user} IDENTIFIED BY %s", (password,))
-        cursor.execute(f"GRANT SELECT, INSERT, UPDATE, EXECUTE ON `{mysql.database}`.* TO {user}")
+        password = create_user(cursor, "sink", user, mysql.database, tls=False)
         yield mysql.model_copy(update={"username": user, "password": SecretStr(password)})
         cursor.execute(f"DROP USER {user}")
 

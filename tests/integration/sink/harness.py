@@ -196,17 +196,21 @@ def _run(state: RunningSink) -> None:
         raise
 
 
-@contextmanager
-def process(settings: SinkSettings) -> Iterator[subprocess.Popen[bytes]]:
-    """A sink as a process of its own, configured by its environment as on Kubernetes."""
-    environment = {
+def sink_environment(settings: SinkSettings) -> dict[str, str]:
+    """Return the environment of a sink as a process of its own, as on Kubernetes."""
+    return {
         **os.environ,
         **render_env(settings),
         "HOLDED_MYSQL__USERNAME": settings.mysql.username,
         "HOLDED_MYSQL__PASSWORD": settings.mysql.password.get_secret_value(),
         "HOLDED_PROBES_PORT": "0",
     }
-    started = subprocess.Popen([sys.executable, "-m", "holded_sink.main"], env=environment)
+
+
+@contextmanager
+def process(settings: SinkSettings) -> Iterator[subprocess.Popen[bytes]]:
+    """A sink as a process of its own."""
+    started = subprocess.Popen([sys.executable, "-m", "holded_sink.main"], env=sink_environment(settings))
     try:
         yield started
     finally:
@@ -232,8 +236,9 @@ class GoldView:
     def __init__(self, settings: MySQLSettings) -> None:
         self._settings = settings
 
-    def query(self, sql: str, *arguments: Any) -> list[tuple[Any, ...]]:
-        connection = pymysql.connect(
+    def connect(self, cursor: type[pymysql.cursors.Cursor] = pymysql.cursors.Cursor) -> Any:
+        """Open a connection as root."""
+        return pymysql.connect(
             host=self._settings.host,
             port=self._settings.port,
             user=self._settings.username,
@@ -241,7 +246,11 @@ class GoldView:
             database=self._settings.database,
             autocommit=True,
             init_command="SET SESSION time_zone = '+00:00'",
+            cursorclass=cursor,
         )
+
+    def query(self, sql: str, *arguments: Any) -> list[tuple[Any, ...]]:
+        connection = self.connect()
         with connection, connection.cursor() as cursor:
             cursor.execute(sql, arguments or None)
             return list(cursor.fetchall())

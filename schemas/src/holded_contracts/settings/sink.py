@@ -10,7 +10,7 @@ class SinkBatch(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    max_rows: int = Field(default=2000, ge=1, le=50_000)
+    max_rows: int = Field(default=5000, ge=1, le=50_000)
     max_wait_ms: int = Field(default=200, ge=1, le=60_000)
 
 

@@ -1,7 +1,8 @@
 """The records of one transaction and where they come from."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any
 
 from holded_contracts.reasons import DeadLetterReason
@@ -39,6 +40,12 @@ class Record:
     value: bytes | None
 
 
+def runs(records: Iterable[Record]) -> Iterator[tuple[Source, list[Record]]]:
+    """Iterate over neighbours of one source: looking something up per run is cheaper than per record."""
+    for source, run in groupby(records, key=lambda record: record.source):
+        yield source, list(run)
+
+
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """Why one record cannot become a row."""
@@ -66,9 +73,8 @@ class Batch:
     def next_positions(self) -> dict[Source, Position]:
         """Return the positions after this batch."""
         after: dict[Source, Position] = {}
-        for item in self.records:
-            source = item.record.source
-            following = item.record.offset + 1
+        for source, run in runs(item.record for item in self.records):
+            following = run[-1].offset + 1
             after[source] = Position(following, max(following, self.expected[source].counted_offset))
         return after
 

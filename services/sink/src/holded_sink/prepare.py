@@ -43,6 +43,8 @@ class Prepared:
     """Records whose identity another record of the same batch has."""
     increments: list[tuple[Source, Increment]] = field(default_factory=list)
     entries: list[tuple[Source, Entry]] = field(default_factory=list)
+    literals: list[str] | None = None
+    """`events` as SQL text, row by row, where that was made ahead."""
 
     def identities(self) -> list[tuple[bytes, object]]:
         """Return the rows of event_ids, in key order."""
@@ -131,7 +133,7 @@ def prepare(batch: Batch, *, refused: Mapping[Place, str], now: datetime, pipeli
 def count(prepared: Prepared, known: set[bytes]) -> dict[Source, Counts]:
     """Return what becomes of each source's records, given the identities that gold had before."""
     batch = prepared.batch
-    counts = {item.record.source: Counts() for item in batch.records}
+    counts = {source: Counts() for source in batch.expected}
 
     def counted(source: Source, offset: int) -> bool:
         return offset < batch.expected[source].counted_offset

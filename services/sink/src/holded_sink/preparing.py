@@ -1,10 +1,10 @@
 """Decoding and preparing on a thread of its own, so that it goes on while MySQL works on the batch before."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 
-from holded_sink.batch import Batch, Position, Record, Source
+from holded_sink.batch import Batch, Position, Record, Source, runs
 from holded_sink.io.decoder import Decoder
 from holded_sink.prepare import Place, Prepared, prepare
 
@@ -28,18 +28,25 @@ class Work:
 class Preparer:
     """Prepares batches one after another on one thread, which alone uses the decoder."""
 
-    def __init__(self, decoder: Decoder, *, pipeline_version: str) -> None:
+    def __init__(self, decoder: Decoder, *, pipeline_version: str, render: Callable[[Prepared], None]) -> None:
         self._decoder = decoder
+        self._render = render
         self._version = pipeline_version
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="prepare")
 
     def begin(self, records: list[Record], positions: Mapping[Source, Position]) -> Work:
         """Begin with records that continue from the positions; there may be more sources in those than in the batch."""
-        return Work(self, records, {record.source: positions[record.source] for record in records})
+        return Work(self, records, {source: positions[source] for source, _ in runs(records)})
 
     def submit(self, records: list[Record], expected: Mapping[Source, Position]) -> Future[Prepared]:
         """Decode and prepare on the thread."""
-        return self._thread.submit(lambda: self.prepare(Batch(self._decoder.decode(records), expected), {}))
+
+        def run() -> Prepared:
+            prepared = self.prepare(Batch(self._decoder.decode(records), expected), {})
+            self._render(prepared)
+            return prepared
+
+        return self._thread.submit(run)
 
     def prepare(self, batch: Batch, refused: Mapping[Place, str]) -> Prepared:
         """Prepare a decoded batch on the caller's thread; `refused` has MySQL's words for records it did not take."""

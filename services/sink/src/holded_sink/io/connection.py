@@ -1,7 +1,7 @@
 """One connection to MySQL, made anew after a fault, with every error in our own three kinds."""
 
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
 from typing import Any
@@ -78,6 +78,17 @@ class Database:
         except (TransientError, SystemicError):
             self.close()
             raise
+
+    def literals(self, row: str, rows: Iterable[tuple[Any, ...]]) -> list[str] | None:
+        """Return each row as SQL text for a multi-row INSERT, by the driver's own escaping; None without a connection.
+
+        Nothing is sent, so another thread may call it while a statement runs.
+        """
+        connection = self._connection
+        if connection is None:
+            return None
+        cursor = connection.cursor()
+        return [cursor.mogrify(row, values) for values in rows]
 
     @contextmanager
     def transaction(self, *, commit: bool = True) -> Iterator[Cursor]:

@@ -22,11 +22,17 @@ from confluent_kafka.admin import AdminClient
 from holded_contracts.settings import SinkSettings
 from holded_contracts.topics import Artefact, group_instance_id, sink_group
 from holded_sink import metrics
-from holded_sink.batch import Position, Record, Source
+from holded_sink.batch import Position, Record, Source, runs
 from holded_sink.errors import KafkaFatalError, SystemicError, TransientError
 
 INPUTS = (Artefact.SILVER, Artefact.DEAD_LETTER, Artefact.ANALYTICS, Artefact.LEDGER)
 """The topics gold is made of."""
+
+BATCH_BYTES = 8 * 1024 * 1024
+"""Bytes of values after which a batch is closed, whatever its number of records: memory must not depend on their size."""
+
+_PORTION = 16
+"""Records fetched between two looks at the bytes: 16 MiB too many at most."""
 
 _ANSWER_TIMEOUT = 10.0
 _TURN_SECONDS = 0.2
@@ -131,7 +137,9 @@ class SilverSource:
             self._consumer.unassign()
 
     def poll(self, max_records: int, timeout: float) -> list[Record]:
-        """Return the records that arrive within `timeout` seconds, at most `max_records`, in order per source.
+        """Return the records that arrive within `timeout` seconds, in order per source.
+
+        There are at most `max_records`, and about BATCH_BYTES.
 
         They follow those of the last call, stored or not, until `suspend` goes back to the positions.
 
@@ -149,13 +157,26 @@ class SilverSource:
             self._consumer.assign(
                 [TopicPartition(one.topic, one.partition, at.next_offset) for one, at in self._positions.items()]
             )
-        messages = self._consumer.consume(max_records, timeout)
-        records = [record for message in messages if (record := self._record(message)) is not None]
+        records = self._fetch(max_records, timeout)
         if self.generation != generation:
             return []  # a rebalance came in between: positions must be read again first
         if records:
             self.problem = None
         self._check_order(records)
+        return records
+
+    def _fetch(self, max_records: int, timeout: float) -> list[Record]:
+        until = time.monotonic() + timeout
+        records: list[Record] = []
+        size = 0
+        while len(records) < max_records and size < BATCH_BYTES:
+            portion = min(_PORTION, max_records - len(records))
+            messages = self._consumer.consume(portion, max(0.0, until - time.monotonic()))
+            if not messages:
+                break
+            fetched = [record for message in messages if (record := self._record(message)) is not None]
+            size += sum(len(record.value or b"") for record in fetched)
+            records += fetched
         return records
 
     def advance(self, positions: Mapping[Source, Position]) -> None:
@@ -245,13 +266,15 @@ class SilverSource:
             log.debug("offsets not mirrored to Kafka; MySQL has them", error=str(error))
 
     def _check_order(self, records: Iterable[Record]) -> None:
-        for record in records:
-            expected = self._reached[record.source]
-            if record.offset < expected:
-                raise StaleRecordError(
-                    f"{record.source.topic}[{record.source.partition}]: offset {record.offset} after {expected - 1}"
-                )
-            self._reached[record.source] = record.offset + 1
+        for source, run in runs(records):
+            expected = self._reached[source]
+            for record in run:
+                if record.offset < expected:
+                    raise StaleRecordError(
+                        f"{source.topic}[{source.partition}]: offset {record.offset} after {expected - 1}"
+                    )
+                expected = record.offset + 1
+            self._reached[source] = expected
 
     def _record(self, message: Message) -> Record | None:
         source = self._sources.get((message.topic(), message.partition()))

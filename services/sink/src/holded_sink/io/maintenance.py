@@ -1,9 +1,9 @@
-"""Carrying out a partition plan, with a line in the audit log for every change."""
+"""Carrying out a partition plan and bounding the audit log, with a line in it for every change."""
 
 import json
 import re
 from collections.abc import Callable
-from datetime import date
+from datetime import date, timedelta
 
 import structlog
 from pymysql.cursors import Cursor
@@ -15,6 +15,12 @@ from holded_sink.io.connection import Database
 from holded_sink.partitions import Partition, Plan, days_ahead, plan
 
 _DAY_PARTITION = re.compile(r"^p[0-9]{8}$")
+
+AUDIT_BATCH_DAYS = 90
+"""Days for which the audit log has a line per batch; sink_offsets keeps their totals, other lines stay for ever."""
+
+_PRUNE_CALLS = 100
+"""At most, in one run: a million lines."""
 
 log = structlog.get_logger()
 
@@ -42,6 +48,7 @@ class PartitionKeeper:
                 if cursor.fetchone() != (1,):
                     return None
                 self._apply(cursor, plan(_list(cursor), today=self._today(), retention_days=self._retention_days))
+                self._prune_audit(cursor)
                 ahead = days_ahead(_list(cursor), today=self._today())
                 cursor.execute(statements.FREE_PARTITION_LOCK)
                 return ahead
@@ -61,6 +68,19 @@ class PartitionKeeper:
             cursor.execute(statements.DROP_PARTITION, (expired.name,))
             self._audit(cursor, "partition.dropped", detail)
             log.info("day partition dropped", **detail)
+
+    def _prune_audit(self, cursor: Cursor) -> None:
+        before = self._today() - timedelta(days=AUDIT_BATCH_DAYS)
+        deleted = 0
+        for _ in range(_PRUNE_CALLS):
+            cursor.execute(statements.PRUNE_AUDIT, (before,))
+            (lines,) = cursor.fetchone() or (0,)
+            deleted += lines
+            if lines == 0:
+                break
+        if deleted:
+            self._audit(cursor, "audit.prune", {"before": str(before), "lines": deleted})
+            log.info("lines of old batches deleted from the audit log", before=str(before), lines=deleted)
 
     def _audit(self, cursor: Cursor, action: str, detail: dict[str, object]) -> None:
         cursor.execute(statements.INSERT_AUDIT, (self._actor, action, json.dumps(detail)))

@@ -18,6 +18,8 @@ from holded_sink.prepare import Counts, Prepared, count
 from holded_sink.rows import EventRow, LetterRow, scaled
 
 _IDS_PER_SELECT = 1000
+_MAX_STATEMENT = 1_000_000
+"""Characters of a multi-row INSERT, as the driver has it for its own; a single row may be longer."""
 
 log = structlog.get_logger()
 
@@ -66,6 +68,10 @@ class Gold:
             cursor.execute(statements.LOAD_OFFSETS, (sorted({source.topic_id for source in wanted}),))
             stored = {(row[0], row[1]): Position(row[2], row[3]) for row in cursor.fetchall()}
         return {source: stored[source.topic_id, source.partition] for source in wanted}
+
+    def render(self, prepared: Prepared) -> None:
+        """Make the SQL text of the events ahead, which is the greatest part of what Python does for a transaction."""
+        prepared.literals = self._database.literals(statements.EVENTS_ROW, (row.values for row in prepared.events))
 
     def write(self, prepared: Prepared) -> Outcome:
         """Write a batch and move its offsets, or nothing.
@@ -124,8 +130,8 @@ def _check_offsets(cursor: Cursor, batch: Batch) -> None:
 def _write_rows(cursor: Cursor, prepared: Prepared) -> Outcome:
     known = _claim(cursor, prepared.identities())
     events = [row for row in prepared.events if row.identity not in known]
+    _insert_events(cursor, prepared, known)
     letters = [row for row in prepared.letters if row.identity not in known]
-    _insert(cursor, statements.INSERT_EVENTS, [row.values for row in events])
     measured = [row.measured for row in events]
     _insert(cursor, statements.UPSERT_HOURLY, _summary_rows(summarise(measured, daily=False)))
     _insert(cursor, statements.UPSERT_DAILY, _summary_rows(summarise(measured, daily=True)))
@@ -157,6 +163,23 @@ def _claim(cursor: Cursor, identities: Sequence[tuple[bytes, object]]) -> set[by
     except pymysql.err.IntegrityError as error:
         raise TransientError(f"another sink registered one of the same events just now: {error}") from error
     return known
+
+
+def _insert_events(cursor: Cursor, prepared: Prepared, known: set[bytes]) -> None:
+    literals = prepared.literals
+    if literals is None:
+        literals = [cursor.mogrify(statements.EVENTS_ROW, row.values) for row in prepared.events]
+    new = (text for row, text in zip(prepared.events, literals, strict=True) if row.identity not in known)
+    chunk: list[str] = []
+    length = 0
+    for text in new:
+        if chunk and length + len(text) > _MAX_STATEMENT:
+            cursor.execute(statements.INSERT_EVENTS_HEAD + ",".join(chunk))
+            chunk, length = [], 0
+        chunk.append(text)
+        length += len(text)
+    if chunk:
+        cursor.execute(statements.INSERT_EVENTS_HEAD + ",".join(chunk))
 
 
 def _insert(cursor: Cursor, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:

@@ -31,6 +31,9 @@ INSERT_EVENTS = (
     "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
 )
 
+INSERT_EVENTS_HEAD, _, EVENTS_ROW = INSERT_EVENTS.rpartition("(")
+EVENTS_ROW = f"({EVENTS_ROW}"
+
 INSERT_LETTERS = (
     "INSERT INTO events_dead_letter (identity, event_id, reason, stage, detail, topic, `partition`, `offset`, "
     "schema_id, payload_kind, payload, type, account_id, source, received_at, failed_at, pipeline_version) "
@@ -96,6 +99,7 @@ LIST_PARTITIONS = (
 )
 ADD_PARTITIONS = "CALL events_add_partitions(%s, %s)"
 DROP_PARTITION = "CALL events_drop_partition(%s)"
+PRUNE_AUDIT = "CALL audit_prune_batches(%s)"
 
 # Two sinks must not split the same partition; a lock's name has at most 64 characters, as has a database's.
 TAKE_PARTITION_LOCK = "SELECT GET_LOCK(CONCAT('holded.partitions.', LEFT(SHA2(DATABASE(), 256), 40)), 0)"
