@@ -19,8 +19,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
+from datetime import UTC
 from typing import Any
 
 import docker.models.containers
@@ -48,7 +47,7 @@ from tests.bench.report import Section, publish
 from tests.bench.sink_load import Load, fill, make_days, produce
 from tests.bench.usage import CpuWatch
 from tests.support.containers import kafka_container, mysql_container, registry_container
-from tests.support.gold import check_summaries, rows
+from tests.support.gold import rows
 from tests.support.migrations import migrate
 from tests.support.topics import create_topics
 from tests.support.waiting import wait_until
@@ -105,7 +104,7 @@ class Bench:
         ]
         batches = [
             [row.values for row in sorted(part, key=lambda row: (row.event_date, row.identity))]
-            for part in itertools.batched(values, self.batch)
+            for part in itertools.batched(values, self.batch, strict=False)
         ]
         with _plain(self.mysql) if plain else _like_the_sink(self.mysql) as cursor, CpuWatch(self.mysqld) as server:
             own = CpuWatch(os.getpid())
@@ -225,10 +224,14 @@ def _growth_section(sizes: list[int], growth: list[list[Round]], options: argpar
         ],
         cells,
         [
-            f"Median of {options.rounds} rounds of {options.store:,} rows, transactions of {options.batch:,} rows; CPU "
-            "time per row, of the client process (the sink's reading from Kafka included) and of mysqld.",
-            "Bare: rows prepared beforehand, PyMySQL's executemany into the same table, one commit per batch, with the "
-            "sink's session settings; the first column has the driver's default session.",
+            (
+                f"Median of {options.rounds} rounds of {options.store:,} rows, transactions of {options.batch:,} rows; CPU "
+                "time per row, of the client process (the sink's reading from Kafka included) and of mysqld."
+            ),
+            (
+                "Bare: rows prepared beforehand, PyMySQL's executemany into the same table, one commit per batch, with the "
+                "sink's session settings; the first column has the driver's default session."
+            ),
             "The sink: Kafka, Avro, event ids, rows, hourly and daily summaries, offsets, audit, one transaction.",
         ],
     )

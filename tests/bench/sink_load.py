@@ -55,7 +55,9 @@ class Load:
             }
 
 
-def produce(kafka: KafkaSettings, topic: str, schema_id: int, records: Iterator[dict[str, Any]], partitions: int) -> None:
+def produce(
+    kafka: KafkaSettings, topic: str, schema_id: int, records: Iterator[dict[str, Any]], partitions: int
+) -> None:
     """Write records to the silver topic, in turn over its partitions."""
     producer = Producer({**kafka.client_config(), "linger.ms": 50, "queue.buffering.max.messages": 1_000_000})
     header, schema = frame(schema_id), parsed_schema(Artefact.SILVER)
@@ -70,9 +72,7 @@ def produce(kafka: KafkaSettings, topic: str, schema_id: int, records: Iterator[
 def make_days(cursor: Cursor) -> None:
     """Give every day that will have rows its partition."""
     today = datetime.now(UTC).date()
-    cursor.execute(
-        "CALL events_add_partitions(%s, %s)", (today - timedelta(days=DAYS - 1), today + timedelta(days=8))
-    )
+    cursor.execute("CALL events_add_partitions(%s, %s)", (today - timedelta(days=DAYS - 1), today + timedelta(days=8)))
 
 
 def fill(server: MySQLSettings, rows: int) -> None:

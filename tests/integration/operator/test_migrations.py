@@ -50,9 +50,13 @@ def schema(server: MySQLSettings, access: DatabaseAccess) -> dict[str, Any]:
     """Return how MySQL itself would make every object again."""
     name = access.database
     kinds = [
-        *query(server, None, f"SELECT 'TABLE', TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = '{name}'"),
         *query(
-            server, None, f"SELECT 'PROCEDURE', ROUTINE_NAME FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = '{name}'"
+            server, None, f"SELECT 'TABLE', TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = '{name}'"
+        ),
+        *query(
+            server,
+            None,
+            f"SELECT 'PROCEDURE', ROUTINE_NAME FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = '{name}'",
         ),
     ]
     made = {}

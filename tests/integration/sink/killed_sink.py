@@ -9,15 +9,17 @@ import signal
 import sys
 from typing import Any
 
-from pymysql.connections import Connection
+import pymysql.connections
 
 from holded_sink.io import statements
 from holded_sink.main import main
 
 NUMBER = int(sys.argv[1])
 AFTER_SENDING = sys.argv[2:] == ["answer"]
-_execute = Connection._execute_command
-_read = Connection._read_query_result
+_connection: Any = pymysql.connections.Connection
+_execute = _connection._execute_command
+_read = _connection._read_query_result
+_read_ok = _connection._read_ok_packet
 _sent = -1
 _last = b""
 
@@ -53,10 +55,9 @@ def _read_ok_packet(self: Any) -> Any:
     return _read_ok(self)
 
 
-_read_ok = Connection._read_ok_packet
-Connection._execute_command = _execute_command  # type: ignore[method-assign]
-Connection._read_query_result = _read_query_result  # type: ignore[method-assign]
-Connection._read_ok_packet = _read_ok_packet  # type: ignore[method-assign]
+_connection._execute_command = _execute_command
+_connection._read_query_result = _read_query_result
+_connection._read_ok_packet = _read_ok_packet
 
 if __name__ == "__main__":
     main()

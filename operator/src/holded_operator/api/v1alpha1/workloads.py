@@ -288,7 +288,7 @@ class Worker(ApiModel):
 class SinkBatch(ApiModel):
     """A batch is closed by whichever comes first."""
 
-    max_rows: int = Field(default=2000, ge=1, le=50_000)
+    max_rows: int = Field(default=5000, ge=1, le=50_000)
     """Rows in a MySQL transaction."""
     max_wait_ms: int = Field(default=200, ge=1, le=60_000)
     """Milliseconds the first row of a batch waits."""

@@ -29,7 +29,7 @@ INPUTS = (Artefact.SILVER, Artefact.DEAD_LETTER, Artefact.ANALYTICS, Artefact.LE
 """The topics gold is made of."""
 
 BATCH_BYTES = 8 * 1024 * 1024
-"""Bytes of values after which a batch is closed, whatever its number of records: memory must not depend on their size."""
+"""Bytes of values after which a batch is closed, whatever its number of records: memory must not depend on size."""
 
 _PORTION = 16
 """Records fetched between two looks at the bytes: 16 MiB too many at most."""
