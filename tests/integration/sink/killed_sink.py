@@ -15,13 +15,14 @@ from holded_sink.io import statements
 from holded_sink.main import main
 
 NUMBER = int(sys.argv[1])
+LEDGER = statements.SELECT_LEDGER[:40].encode()
 AFTER_SENDING = sys.argv[2:] == ["answer"]
 _connection: Any = pymysql.connections.Connection
 _execute = _connection._execute_command
 _read = _connection._read_query_result
 _read_ok = _connection._read_ok_packet
 _sent = -1
-_last = b""
+_owner: Any = None
 
 
 def _die() -> None:
@@ -29,13 +30,16 @@ def _die() -> None:
 
 
 def _execute_command(self: Any, command: int, sql: Any) -> Any:
-    global _sent, _last  # noqa: PLW0603 -- one process, one count
+    global _sent, _owner  # noqa: PLW0603 -- one process, one count
     text = sql.encode() if isinstance(sql, str) else sql
     if text == statements.BEGIN.encode():
-        _sent = 0
+        _sent, _owner = 0, self
+    elif self is not _owner:
+        return _execute(self, command, sql)  # the partition keeper has a connection of its own
+    elif text.startswith(LEDGER):
+        _sent = -1  # housekeeping, between two batches
     elif _sent >= 0:
-        _sent = -1 if _last == b"COMMIT" else _sent + 1
-    _last = text
+        _sent += 1
     if _sent == NUMBER and not AFTER_SENDING:
         _die()
     return _execute(self, command, sql)

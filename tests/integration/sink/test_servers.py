@@ -10,9 +10,10 @@ import pymysql
 import pytest
 from pydantic import SecretStr
 
-from holded_contracts.settings import MySQLSettings
+from holded_contracts.settings import MySQLSettings, SinkBatch
 from holded_contracts.topics import Artefact
 from holded_sink import metrics
+from holded_sink.io.consumer import BATCH_BYTES
 from tests.integration.sink.harness import NOON, GoldView, event_id, letter, process, running, silver
 from tests.support.containers import mysql_container
 from tests.support.migrations import migrate
@@ -137,9 +138,10 @@ def test_a_backlog_of_huge_events_waits_in_kafka_and_not_in_memory(settings_of, 
     text = json.dumps({"id": "huge", "text": "a'\"\\ñ" * 150_000})[:900_000] + '"}'
     with stream.transaction():
         for number in range(200):
-            stream.write(Artefact.SILVER, silver(number, data=text))
+            stream.write(Artefact.SILVER, silver(number, data=text, raw_partition=0))
     blocker = gold.connect()
-    with process(settings_of(max_rows=5000)) as sink:
+    patient = SinkBatch(max_rows=5000, max_wait_ms=2000)
+    with process(settings_of(batch=patient)) as sink:
         usage = psutil.Process(sink.pid)
         wait_until(lambda: gold.value("SELECT COUNT(*) FROM sink_offsets"), timeout=60, what="the sink has begun")
         with blocker, blocker.cursor() as cursor:
@@ -154,6 +156,8 @@ def test_a_backlog_of_huge_events_waits_in_kafka_and_not_in_memory(settings_of, 
             peak = max(peak, usage.memory_info().rss / 2**20)
             assert sink.poll() is None
     assert peak < SINK_MEMORY_LIMIT_MIB, f"{peak:.0f} MiB, {waiting:.0f} while MySQL was blocked"
+    largest = gold.value("SELECT MAX(CAST(detail->>'$[0].inserted' AS UNSIGNED)) FROM audit_log WHERE action = 'batch'")
+    assert largest * len(text) < BATCH_BYTES + 20 * len(text), f"{largest} events in one batch"
     assert gold.ledger() == (200, 0, 0, 0)
     assert gold.value("SELECT COUNT(DISTINCT digest) FROM (SELECT SHA2(data, 256) AS digest FROM events) AS sums") == 1
 
