@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from holded_cli.cluster.commands import add_to as add_cluster_commands
 from holded_cli.gold import GoldUnavailableError, Ledger, open_gold
 from holded_cli.report import NotYetError, ReportSettings, as_json, read_report, render, wait_until_settled
 from holded_cli.samples import Mix, generate
@@ -25,6 +26,7 @@ app = typer.Typer(
 
 
 app.command()(send)
+add_cluster_commands(app)
 
 
 @app.command()
