@@ -126,12 +126,12 @@ def make_plan(gateway: InspectionGateway, body: Body) -> Plan:
     children = Children(() if live is None else tuple(gateway.list_children(live)))
     images, origin = _images(children)
     desired = _carry_over(_render(pipeline, images, children), children)
-    found, problems = _objects(gateway, answer, desired, children)
+    found, refused = _objects(gateway, answer, desired, children)
     claimed, note = _claims(gateway, pipeline, answer, desired)
     before = None if live is None else _readable(live)
     return Plan(
         name,
-        problems=(*problems, *claimed, *_impossible(desired, live)),
+        problems=(*refused, *claimed, *_impossible(desired, live)),
         resource=_resource(live, answer),
         objects=(*found, *_deletions(desired, children)),
         outside=(*_topics(desired, live, before), *_subjects(desired, live, before)),

@@ -64,7 +64,7 @@ def summary(bodies: Sequence[Body], now: datetime) -> RenderableType:
     table = _table("Namespace", "Name", "Ready", "Phase", "Generation", "Lag", "In flight", "Dead letters", "Age")
     for body in bodies:
         status, metadata = status_of(body), body["metadata"]
-        ready = ready_condition(status)
+        ready, ledger = ready_condition(status), status.ledger
         table.add_row(
             metadata["namespace"],
             metadata["name"],
@@ -72,8 +72,8 @@ def summary(bodies: Sequence[Body], now: datetime) -> RenderableType:
             status.phase or "-",
             _generation(body, status),
             _number(status.lag),
-            _number(status.ledger and status.ledger.in_flight),
-            _number(status.ledger and status.ledger.dead_letters),
+            _number(None if ledger is None else ledger.in_flight),
+            _number(None if ledger is None else ledger.dead_letters),
             age(metadata.get("creationTimestamp"), now),
         )
     return table
@@ -99,7 +99,8 @@ def age(moment: str | None, now: datetime) -> str:
     """Return the time since then in its two largest units."""
     if moment is None:
         return "-"
-    left, parts = max(0, int((now - datetime.fromisoformat(moment)).total_seconds())), []
+    left = max(0, int((now - datetime.fromisoformat(moment)).total_seconds()))
+    parts: list[str] = []
     for unit, size in _SECONDS:
         count, left = divmod(left, size)
         if count or (unit == "s" and not parts):
