@@ -54,7 +54,7 @@ def test_an_edited_rule_rolls_the_worker_and_nothing_else(world: World, monkeypa
     result = plan(world, monkeypatch, body)
     assert result.exit_code == 2
     assert "payroll" in result.stdout
-    assert "StatefulSet demo-worker: 1 pods are replaced" in result.stdout
+    assert "StatefulSet demo-worker: its pods are replaced (1)" in result.stdout
 
 
 def test_what_the_plan_says_is_what_the_operator_does(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,8 +13,8 @@ from holded_cli.cluster.pods import component_of
 from holded_cli.cluster.status import status_of
 from holded_operator.api.v1alpha1 import HoldedPipeline
 from holded_operator.config import OperatorConfig
+from holded_operator.config import images as configured_images
 from holded_operator.constants import ANNOTATION_SECRET_CHECKSUM
-from holded_operator.context import images as configured_images
 from holded_operator.desired import (
     Component,
     DesiredState,

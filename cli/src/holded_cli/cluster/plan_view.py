@@ -7,8 +7,8 @@ from rich.text import Text
 
 from holded_cli.cluster.plan import Action, Plan, Step
 
-_MARKS = {Action.CREATE: "+", Action.CHANGE: "~", Action.DELETE: "-", Action.UNCHANGED: " "}
-_COLOURS = {Action.CREATE: "green", Action.CHANGE: "yellow", Action.DELETE: "red", Action.UNCHANGED: "dim"}
+_MARKS = {Action.CREATE: "+", Action.CHANGE: "~", Action.DELETE: "-"}
+_COLOURS = {Action.CREATE: "green", Action.CHANGE: "yellow", Action.DELETE: "red"}
 
 
 def render(plan: Plan) -> Group:
@@ -21,10 +21,11 @@ def _lines(plan: Plan) -> Iterator[Text]:
         yield Text(f"{plan.name} would be refused, or could not become Ready", style="bold red")
         yield from (Text(f"  {problem}") for problem in plan.problems)
     for step in plan.steps:
-        yield from _step(step)
+        if step.action is not Action.UNCHANGED:
+            yield from _step(step)
     for step in plan.objects:
         if step.replaced_pods:
-            yield Text(f"{step.what}: {step.replaced_pods} pods are replaced", style="bold")
+            yield Text(f"{step.what}: its pods are replaced ({step.replaced_pods})", style="bold")
     if plan.resource is not None and not plan.problems:
         yield Text(_summary(plan), style="bold")
     yield from (Text(note, style="dim") for note in plan.notes)
@@ -40,6 +41,6 @@ def _summary(plan: Plan) -> str:
     if not plan.changes:
         return f"{plan.name}: nothing changes"
     counts = {action: sum(step.action is action for step in plan.steps) for action in Action}
-    rolled = sum(bool(step.replaced_pods) for step in plan.objects)
-    told = ", ".join(f"{count} {action}" for action, count in counts.items() if action is not Action.UNCHANGED)
-    return f"{plan.name}: {told}; pods of {rolled or 'no'} workloads are replaced"
+    told = ", ".join(f"{counts[action]} to {action}" for action in _MARKS if counts[action])
+    rolls = any(step.replaced_pods for step in plan.objects)
+    return f"{plan.name}: {told}, {counts[Action.UNCHANGED]} unchanged" + ("" if rolls else "; no pod is replaced")

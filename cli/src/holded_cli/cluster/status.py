@@ -92,7 +92,8 @@ def details(body: Body, components: Sequence[ComponentState], now: datetime) -> 
         ("Lag", _number(status.lag)),
     ):
         head.add_row(label, value)
-    return Group(head, _conditions(status, now), _pods(components), _topics(status), _ledger(status))
+    tables = (_conditions(status, now), _pods(components), _topics(status), _ledger(status))
+    return Group(head, *(part for table in tables for part in (Text(), table)))
 
 
 def age(moment: str | None, now: datetime) -> str:
