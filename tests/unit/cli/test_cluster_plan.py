@@ -128,6 +128,15 @@ def test_an_object_that_the_api_server_would_refuse_is_told(world: World, monkey
     assert "worker: StatefulSet demo-worker was refused: exceeded quota" in result.stdout
 
 
+def test_monitoring_that_is_not_served_keeps_nothing_from_changing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.kubernetes.refusals["PodMonitor"] = ObjectRejectedError("PodMonitor demo", "is not served here")
+    result = plan(world, monkeypatch, manifest(world, monitoring={"podMonitor": True}))
+    assert result.exit_code == 2
+    assert "the pipeline runs without it: PodMonitor demo was refused: is not served here" in result.stdout
+
+
 def test_a_topic_of_an_older_pipeline_is_refused(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     result = plan(world, monkeypatch, pipeline("other"))
     assert result.exit_code == 1

@@ -114,3 +114,13 @@ def test_why_of_an_unreachable_system_gives_its_address_and_the_remedy(monkeypat
     text = plugin(world, monkeypatch, "why", "demo").stdout
     assert "Kafka at kafka:9092 cannot be reached" in text
     assert "do: check `kafka.bootstrapServers`" in text
+
+
+def test_why_tells_a_pod_in_trouble_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = running()
+    world.kubernetes.pods = [pod("worker", waiting={"reason": "ImagePullBackOff"})]
+    world.kubernetes.objects["StatefulSet", "demo-worker"]["status"]["readyReplicas"] = 0
+    reconcile(world)
+    text = plugin(world, monkeypatch, "why", "demo").stdout
+    assert "WorkerReady: PodsFailing" in text
+    assert text.count("cannot be pulled") == 1

@@ -29,7 +29,6 @@ from holded_operator.exceptions import (
     ObjectConflictError,
     ObjectRejectedError,
     ObjectTerminatingError,
-    OperatorError,
     TopicClaimedError,
     TopicShrinkError,
     TopicTooSmallError,
@@ -126,7 +125,7 @@ def make_plan(gateway: InspectionGateway, body: Body) -> Plan:
     children = Children(() if live is None else tuple(gateway.list_children(live)))
     images, origin = _images(children)
     desired = _carry_over(_render(pipeline, images, children), children)
-    found, refused = _objects(gateway, answer, desired, children)
+    found, refused, ignored = _objects(gateway, answer, desired, children)
     claimed, note = _claims(gateway, pipeline, answer, desired)
     before = None if live is None else _readable(live)
     return Plan(
@@ -135,7 +134,7 @@ def make_plan(gateway: InspectionGateway, body: Body) -> Plan:
         resource=_resource(live, answer),
         objects=(*found, *_deletions(desired, children)),
         outside=(*_topics(desired, live, before), *_subjects(desired, live, before)),
-        notes=(origin, KAFKA_NOT_ASKED, SECRETS_NOT_READ, *note),
+        notes=(origin, KAFKA_NOT_ASKED, SECRETS_NOT_READ, *note, *ignored),
     )
 
 
@@ -213,8 +212,11 @@ def _resource(live: Body | None, answer: Body) -> Step:
 
 def _objects(
     gateway: InspectionGateway, body: Body, desired: DesiredState, children: Children
-) -> tuple[list[Step], list[str]]:
-    steps, problems = [], []
+) -> tuple[list[Step], list[str], list[str]]:
+    """Return the steps, what would be refused, and what would be refused without keeping the pipeline from Ready."""
+    steps: list[Step] = []
+    refused: list[str] = []
+    ignored: list[str] = []
     for wanted in desired.objects:
         live = children.find(wanted["kind"], wanted["metadata"]["name"]) or gateway.get(wanted)
         try:
@@ -222,13 +224,12 @@ def _objects(
                 refuse_foreign(body, live)
             steps.append(_object(live, gateway.preview(wanted)))
         except (ObjectConflictError, ObjectTerminatingError, ObjectRejectedError) as error:
-            problems.append(_told(error, wanted))
-    return steps, problems
-
-
-def _told(error: OperatorError, wanted: Manifest) -> str:
-    component = component_of(wanted)
-    return f"{component}: {error}" if component else str(error)
+            component = component_of(wanted)
+            if component is None:
+                ignored.append(f"the pipeline runs without it: {error}")
+            else:
+                refused.append(f"{component}: {error}")
+    return steps, refused, ignored
 
 
 def _object(live: Body | None, answer: Body) -> Step:

@@ -54,7 +54,9 @@ def explain(
     body: Body, components: Sequence[ComponentState], children: Sequence[Body], events: Sequence[Body]
 ) -> Explanation:
     """Return the causes first, then what follows from them."""
-    found = [*_unseen(body), *_conditions(body), *_pods(components)]
+    found = [*_unseen(body), *_conditions(body)]
+    told = "".join(finding.message for finding in found)
+    found += [finding for finding in _pods(components) if finding.message not in told]
     found.sort(key=lambda finding: finding.reason in CONSEQUENCES)
     owned = {str(item["metadata"]["uid"]) for item in (body, *children)}
     owned |= {str(pod["metadata"].get("uid")) for state in components for pod in state.pods}
