@@ -124,3 +124,11 @@ def test_why_tells_a_pod_in_trouble_once(monkeypatch: pytest.MonkeyPatch) -> Non
     text = plugin(world, monkeypatch, "why", "demo").stdout
     assert "WorkerReady: PodsFailing" in text
     assert text.count("cannot be pulled") == 1
+
+
+def test_a_cluster_without_the_definition_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World()
+    monkeypatch.setattr(world.kubernetes, "served", lambda: False)
+    result = plugin(world, monkeypatch, "status")
+    assert result.exit_code == 1
+    assert "no CustomResourceDefinition holdedpipelines.holded.dev" in result.stderr
