@@ -1,6 +1,6 @@
 -- What people do to gold by hand: dead letters sent again, and data of one account or user erased.
 --
--- depends: 0006.create-views
+-- depends: 0007.create-analyst-indexes-and-audit-pruning
 --
 -- A dead letter is sent again under an id of its own (event_id here), which follows from the dead letter's identity:
 -- sent twice, it is still one event. Payload and id are stored before anything is sent, so that a second attempt sends

@@ -4,7 +4,7 @@ import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from holded_operator.exceptions import OperatorError, StaleObjectError
+from holded_operator.exceptions import ForbiddenError, OperatorError, StaleObjectError
 from holded_operator.gateways.interfaces import (
     Applied,
     Body,
@@ -28,6 +28,12 @@ class FakeKubernetes(Fake):
         self.events: list[tuple[str, str, str]] = []
         self.refusals: dict[str, OperatorError] = {}
         """By kind: raised when an object of it is applied."""
+        self.warnings: list[Body] = []
+        """Events (core/v1) that a person finds."""
+        self.operator_pods: list[Body] = []
+        self.logs: dict[str, str] = {}
+        """By pod."""
+        self.readable_secrets = True
         self._uids = 0
 
     # -- what users and controllers do --
@@ -109,6 +115,8 @@ class FakeKubernetes(Fake):
 
     def read_secret(self, namespace: str, name: str) -> Mapping[str, bytes] | None:
         self.call()
+        if not self.readable_secrets:
+            raise ForbiddenError(f"Secret {name}", "no right to it")
         return self.secrets.get(name)
 
     def list_children(self, pipeline: Body) -> list[Body]:
@@ -161,6 +169,42 @@ class FakeKubernetes(Fake):
 
     def emit(self, pipeline: Body, *, kind: str, reason: str, message: str) -> None:
         self.events.append((kind, reason, message))
+
+    # -- what people ask beyond the operator --
+
+    def served(self) -> bool:
+        self.call()
+        return True
+
+    def version(self) -> str:
+        self.call()
+        return "v1.34.0"
+
+    def preview(self, wanted: Body) -> Body:
+        self.call()
+        if wanted["kind"] in self.refusals:
+            raise self.refusals[wanted["kind"]]
+        before = self.objects.get((wanted["kind"], wanted["metadata"]["name"]), {"metadata": {"uid": "new"}})
+        return copy.deepcopy(wanted | {"metadata": wanted["metadata"] | {"uid": before["metadata"]["uid"]}})
+
+    def preview_pipeline(self, body: Body, live: Body | None) -> Body:
+        self.call()
+        if body["kind"] in self.refusals:
+            raise self.refusals[body["kind"]]
+        metadata = {"uid": "new", "generation": 1} if live is None else live["metadata"]
+        return copy.deepcopy(body | {"metadata": metadata | body["metadata"]})
+
+    def list_events(self, namespace: str) -> list[Body]:
+        self.call()
+        return copy.deepcopy(self.warnings)
+
+    def list_operator_pods(self) -> list[Body]:
+        self.call()
+        return copy.deepcopy(self.operator_pods)
+
+    def read_log(self, pod: Body, container: str, *, lines: int, previous: bool = False) -> str:
+        self.call()
+        return self.logs.get(pod["metadata"]["name"], "")
 
     @staticmethod
     def _touch(live: Body) -> None:

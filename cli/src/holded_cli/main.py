@@ -7,6 +7,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from holded_cli.cluster.commands import add_to as add_cluster_commands
 from holded_cli.erase.command import erase
 from holded_cli.explain.command import explain
 from holded_cli.gold import Ledger, open_gold
@@ -36,6 +37,7 @@ app.command()(verify)
 app.command()(rebuild)
 app.command()(replay)
 app.command()(erase)
+add_cluster_commands(app)
 
 
 @app.command()

@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from holded_operator.desired import Images
+
 
 class OperatorConfig(BaseSettings):
     """Environment of the operator; variables are HOLDED_OPERATOR_<FIELD>."""
@@ -47,3 +49,13 @@ class OperatorConfig(BaseSettings):
         if isinstance(value, str):
             return tuple(name.strip() for name in value.split(",") if name.strip())
         return value
+
+
+def images(config: OperatorConfig) -> Images:
+    """Return the images of the services as the renderer takes them."""
+    return Images(
+        collector=config.image_collector,
+        worker=config.image_worker,
+        sink=config.image_sink,
+        pull_policy=config.image_pull_policy,
+    )

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from holded_operator.config import OperatorConfig
+from holded_operator.config import OperatorConfig, images
 from holded_operator.desired import Images
 from holded_operator.gateways.interfaces import DatabaseGateway, KafkaGateway, KubernetesGateway, RegistryGateway
 from holded_operator.gateways.kafka import KafkaAdmin
@@ -63,13 +63,3 @@ class Production:
         self.kafka.close()
         self.registry.close()
         self.kubernetes.close()
-
-
-def images(config: OperatorConfig) -> Images:
-    """Return the images of the services as the renderer takes them."""
-    return Images(
-        collector=config.image_collector,
-        worker=config.image_worker,
-        sink=config.image_sink,
-        pull_policy=config.image_pull_policy,
-    )

@@ -42,13 +42,13 @@ class KubernetesUnavailableError(UnavailableError):
 
 
 class ForbiddenError(OperatorError):
-    """RBAC does not let the operator do what it has to."""
+    """RBAC does not let the operator, or the user of the plugin, do what it has to."""
 
     reason = "Forbidden"
     system = "kubernetes"
 
     def __init__(self, what: str, message: str) -> None:
-        super().__init__(f"{what} is forbidden to the operator: {message}")
+        super().__init__(f"{what} is forbidden: {message}")
 
 
 class ObjectRejectedError(OperatorError):

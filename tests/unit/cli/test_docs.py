@@ -14,6 +14,7 @@ from holded_cli.send.tally import Tally
 from holded_contracts.identity import DEFAULT_ID_HEADERS
 from holded_contracts.reasons import DeadLetterReason
 from holded_operator.exceptions import OperatorError
+from holded_operator.remedies import REMEDIES
 from holded_worker.domain.money import AMOUNT_FIELDS, CURRENCY_FIELDS
 from holded_worker.domain.process import Rules, process_event
 from holded_worker.domain.records import RawEvent
@@ -69,13 +70,20 @@ def test_every_reason_of_a_dead_letter_is_explained():
 
 
 def test_every_reason_of_a_condition_is_explained():
-    cells = re.findall(r"^\| (`.*?`) \|", read("docs/guides/operating.md"), re.MULTILINE)
-    explained = {reason for cell in cells for reason in re.findall(r"`(\w+)`", cell)}
+    explained = {reason for row in REMEDIES for reason in row.reasons}
     assert set(reasons_of(OperatorError)) <= explained
     sources = "".join(path.read_text("utf-8") for path in (ROOT / "operator" / "src").rglob("*.py"))
     results = re.findall(r"PartResult\([^()]*?reason=\"(\w+)\"|PartResult\(\w+, None, \"(\w+)\"", sources)
     assert len(results) > 5
     assert {reason for pair in results for reason in pair if reason} <= explained
+
+
+def test_the_guide_has_the_remedies_row_by_row():
+    table = (
+        read("docs/guides/operating.md").partition("| Reason | Means | Do |\n|---|---|---|\n")[2].partition("\n\n")[0]
+    )
+    rows = [f"| {', '.join(f'`{name}`' for name in row.reasons)} | {row.means} | {row.do} |" for row in REMEDIES]
+    assert table.splitlines() == rows
 
 
 @pytest.mark.parametrize("fields", [DEFAULT_ID_HEADERS, AMOUNT_FIELDS, CURRENCY_FIELDS, OCCURRED_AT_FIELDS])

@@ -155,6 +155,44 @@ class KubernetesGateway(Protocol):
         ...
 
 
+class InspectionGateway(KubernetesGateway, Protocol):
+    """What people ask of the API server beyond the operator's needs, with their own rights. It writes nothing."""
+
+    def served(self) -> bool:
+        """Tell whether the API server knows the CRD."""
+        ...
+
+    def version(self) -> str:
+        """Return the version of the API server."""
+        ...
+
+    def preview(self, wanted: Body) -> Body:
+        """Return what an owned object would be if it were applied."""
+        ...
+
+    def preview_pipeline(self, body: Body, live: Body | None) -> Body:
+        """Return what a resource would be if `kubectl apply` brought it.
+
+        Raises
+        ------
+        ObjectRejectedError
+            With what the schema, a rule or an admission policy has against it.
+        """
+        ...
+
+    def list_events(self, namespace: str) -> list[Body]:
+        """Return the Events (core/v1) of a namespace."""
+        ...
+
+    def list_operator_pods(self) -> list[Body]:
+        """Return the operator's pods, in whichever namespace."""
+        ...
+
+    def read_log(self, pod: Body, container: str, *, lines: int, previous: bool = False) -> str:
+        """Return the end of a container's log, or of its predecessor's; empty when there is none."""
+        ...
+
+
 class KafkaGateway(Protocol):
     """Topics, offsets and consumer groups."""
 

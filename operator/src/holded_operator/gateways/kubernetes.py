@@ -68,7 +68,7 @@ _TRANSIENT_STATUS = {408, 429}
 _METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
 
-class _NotFoundError(Exception):
+class NotFoundError(Exception):
     """404; the callers know what it means."""
 
 
@@ -102,7 +102,7 @@ class KubernetesApi:
         """Tell whether the API server knows the CRD."""
         try:
             found = self._request("GET", f"/apis/{API_VERSION}", what="the resources of " + API_VERSION)
-        except _NotFoundError:
+        except NotFoundError:
             return False
         return any(resource["name"] == PLURAL for resource in found["resources"])
 
@@ -110,7 +110,7 @@ class KubernetesApi:
         """Return the resource as it is now, None when it is gone."""
         try:
             return self._request("GET", pipeline_path(namespace, name), what=f"{KIND} {name}")
-        except _NotFoundError:
+        except NotFoundError:
             return None
 
     def list_pipelines(self, namespaces: Sequence[str]) -> list[tuple[str, str]]:
@@ -125,7 +125,7 @@ class KubernetesApi:
     def _list(self, namespaces: Sequence[str], *, accept: str = "application/json") -> list[Body]:
         paths = [pipeline_path(namespace, None) for namespace in namespaces] or [f"/apis/{API_VERSION}/{PLURAL}"]
         answers = [self._request("GET", path, what=f"the list of {PLURAL}", accept=accept) for path in paths]
-        return [item for answer in answers for item in _items(answer)]
+        return [item for answer in answers for item in items(answer)]
 
     def set_finalizers(self, pipeline: Body, finalizers: Sequence[str]) -> Body | None:
         """Replace the finalizers of exactly this version of the resource; None when it went with them."""
@@ -139,7 +139,7 @@ class KubernetesApi:
                 body=patch,
                 content_type="application/merge-patch+json",
             )
-        except _NotFoundError:
+        except NotFoundError:
             return None
 
     def write_status(self, pipeline: Body, status: Body) -> None:
@@ -161,14 +161,14 @@ class KubernetesApi:
                 body=patch,
                 content_type="application/json-patch+json",
             )
-        except _NotFoundError:
+        except NotFoundError:
             _log.debug("the resource went before its status was written")
 
     def read_secret(self, namespace: str, name: str) -> Mapping[str, bytes] | None:
         """Return a Secret's values, None when it does not exist."""
         try:
             secret = self._request("GET", f"/api/v1/namespaces/{namespace}/secrets/{name}", what=f"Secret {name}")
-        except _NotFoundError:
+        except NotFoundError:
             return None
         return {key: base64.b64decode(value) for key, value in (secret.get("data") or {}).items()}
 
@@ -181,12 +181,12 @@ class KubernetesApi:
             path = collection_path(version, plural, metadata["namespace"])
             try:
                 answer = self._request("GET", path, what=f"the list of {plural}", query=[("labelSelector", selector)])
-            except _NotFoundError:
+            except NotFoundError:
                 if kind not in OPTIONAL_KINDS:
                     raise KubernetesUnavailableError(self._address, f"{path} is not served") from None
                 continue
             # Items of a list come without their kind.
-            found += [item | {"apiVersion": version, "kind": kind} for item in _items(answer)]
+            found += [item | {"apiVersion": version, "kind": kind} for item in items(answer)]
         return [item for item in found if is_owned_by(item, metadata["uid"])]
 
     def list_pods(self, pipeline: Body, component: str) -> list[Body]:
@@ -195,13 +195,13 @@ class KubernetesApi:
         selector = f"{LABEL_INSTANCE}={metadata['name']},{LABEL_COMPONENT}={component}"
         path = collection_path("v1", "pods", metadata["namespace"])
         answer = self._request("GET", path, what="the list of pods", query=[("labelSelector", selector)])
-        return _items(answer)
+        return items(answer)
 
     def get(self, template: Body) -> Body | None:
         """Return the live object of the template's kind, namespace and name."""
         try:
             return self._request("GET", object_path(template), what=object_id(template))
-        except _NotFoundError:
+        except NotFoundError:
             return None
 
     def apply(self, pipeline: Body, wanted: Body, live: Body | None) -> Applied:
@@ -237,7 +237,7 @@ class KubernetesApi:
         }
         try:
             self._request("DELETE", object_path(live), what=object_id(live), body=options)
-        except _NotFoundError:
+        except NotFoundError:
             _log.debug("%s was gone already", object_id(live))
 
     def emit(self, pipeline: Body, *, kind: Literal["Normal", "Warning"], reason: str, message: str) -> None:
@@ -273,7 +273,7 @@ class KubernetesApi:
                 body=event,
             )
         except (
-            _NotFoundError,
+            NotFoundError,
             ForbiddenError,
             KubernetesUnavailableError,
             ObjectRejectedError,
@@ -296,7 +296,7 @@ class KubernetesApi:
                 content_type="application/apply-patch+yaml",
                 query=[*query, ("dryRun", "All")] if dry_run else query,
             )
-        except _NotFoundError as error:
+        except NotFoundError as error:
             what = f"{wanted['apiVersion']} {wanted['kind']} is not served here, or the namespace is gone"
             raise ObjectRejectedError(object_id(wanted), what) from error
 
@@ -311,6 +311,22 @@ class KubernetesApi:
         accept: str = "application/json",
         query: Sequence[tuple[str, str]] = (),
     ) -> Body:
+        document: Body = json.loads(
+            self._send(method, path, what=what, body=body, content_type=content_type, accept=accept, query=query)
+        )
+        return document
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        what: str,
+        body: Any = None,
+        content_type: str = "application/json",
+        accept: str = "application/json",
+        query: Sequence[tuple[str, str]] = (),
+    ) -> bytes:
         try:
             response = self._api.call_api(
                 *self._api.param_serialize(
@@ -323,13 +339,12 @@ class KubernetesApi:
                 ),
                 _request_timeout=(CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS),
             )
-            data = response.read()
+            data: bytes = response.read()
         except (urllib3.exceptions.HTTPError, client.ApiException, OSError) as error:
             raise KubernetesUnavailableError(self._address, str(error)) from error
         if response.status >= 400:  # noqa: PLR2004
             raise self._error(response.status, data, what)
-        document: Body = json.loads(data)
-        return document
+        return data
 
     def _error(self, status: int, data: bytes, what: str) -> Exception:
         try:
@@ -337,7 +352,7 @@ class KubernetesApi:
         except (ValueError, AttributeError):
             message = data[:200].decode(errors="replace")
         if status == 404:  # noqa: PLR2004
-            return _NotFoundError(message)
+            return NotFoundError(message)
         if status in {401, 403}:
             return ForbiddenError(what, message)
         if status in {409, 410}:
@@ -378,7 +393,7 @@ def _cut(message: str) -> str:
     return encoded[: NOTE_BYTES - 3].decode(errors="ignore") + "…"
 
 
-def _items(answer: Body) -> list[Body]:
+def items(answer: Body) -> list[Body]:
     """Return a list's items; an empty list of metadata alone comes with null instead of []."""
     items: list[Body] = answer["items"] or []
     return items

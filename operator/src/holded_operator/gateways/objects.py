@@ -24,11 +24,16 @@ OPTIONAL_KINDS = frozenset({"PodMonitor"})
 _SERVER_FIELDS = ("managedFields", "resourceVersion", "generation", "creationTimestamp", "uid", "selfLink")
 
 
-def fingerprint(live: Body) -> str:
-    """Return a digest of what makes up an object: all but its status and the server's own bookkeeping."""
+def content(live: Body) -> Body:
+    """Return what makes up an object: all but its kind, its status and the server's own bookkeeping."""
     metadata = {key: value for key, value in live["metadata"].items() if key not in _SERVER_FIELDS}
     rest = {key: value for key, value in live.items() if key not in {"metadata", "status", "apiVersion", "kind"}}
-    return digest({"metadata": metadata, **rest})
+    return {"metadata": metadata, **rest}
+
+
+def fingerprint(live: Body) -> str:
+    """Return a digest of what makes up an object."""
+    return digest(content(live))
 
 
 def digest(document: Body) -> str:

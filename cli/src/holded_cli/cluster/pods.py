@@ -1,0 +1,63 @@
+"""The pods of a pipeline, component by component. Pure but for `read_components`."""
+
+from dataclasses import dataclass
+
+from holded_operator.constants import LABEL_COMPONENT
+from holded_operator.desired import Component
+from holded_operator.gateways.interfaces import Body, InspectionGateway
+from holded_operator.steps.pods import trouble
+from holded_operator.steps.workloads import Children
+
+
+@dataclass(frozen=True)
+class ComponentState:
+    """A component's workload, None while there is none, and its pods."""
+
+    component: Component
+    workload: Body | None
+    pods: tuple[Body, ...]
+
+    @property
+    def wanted(self) -> int:
+        """Pods the workload asks for."""
+        return 0 if self.workload is None else int(self.workload["spec"].get("replicas", 1))
+
+    @property
+    def ready(self) -> int:
+        """Pods whose condition Ready is True."""
+        return sum(_is_ready(pod) for pod in self.pods)
+
+    @property
+    def restarts(self) -> int:
+        """Restarts of all containers of the pods there are."""
+        return sum(int(status.get("restartCount") or 0) for pod in self.pods for status in container_statuses(pod))
+
+    @property
+    def trouble(self) -> str | None:
+        """What keeps the first troubled pod from running."""
+        return trouble(self.pods)
+
+
+def read_components(gateway: InspectionGateway, body: Body, children: Children) -> tuple[ComponentState, ...]:
+    """Return the components in the order of the data's way."""
+    return tuple(
+        ComponentState(component, children.workload(component), tuple(gateway.list_pods(body, component.value)))
+        for component in Component
+    )
+
+
+def container_statuses(pod: Body) -> list[Body]:
+    """Return the statuses of a pod's containers; empty before the kubelet has seen it."""
+    found: list[Body] = (pod.get("status") or {}).get("containerStatuses") or []
+    return found
+
+
+def component_of(item: Body) -> str | None:
+    """Return the component that an object's label names."""
+    label: str | None = (item["metadata"].get("labels") or {}).get(LABEL_COMPONENT)
+    return label
+
+
+def _is_ready(pod: Body) -> bool:
+    conditions = (pod.get("status") or {}).get("conditions") or ()
+    return any(entry["type"] == "Ready" and entry["status"] == "True" for entry in conditions)

@@ -1,0 +1,121 @@
+"""What each reason of a condition means and what to do about it: the one source for the guide and the plugin."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Remedy:
+    """A row of the guide's table; the texts are Markdown."""
+
+    reasons: tuple[str, ...]
+    means: str
+    do: str
+
+
+REMEDIES: Final = (
+    Remedy(("AllPartsReady", "UpToDate", "PodsReady"), "all is well", "nothing"),
+    Remedy(
+        ("ReplicationFactorDiffers",),
+        "a topic has another number of replicas than `topics.*.replicationFactor`; the pipeline runs",
+        "move its partitions with `kafka-reassign-partitions.sh`, or set the number it has",
+    ),
+    Remedy(("Pending",), "not reached yet", "wait"),
+    Remedy(("Deleting",), "the resource is being deleted", "wait; a Warning Event `LeftBehind` says what stays"),
+    Remedy(
+        ("WaitingForPrerequisites",),
+        "an earlier part is not ready, so this one has to wait",
+        "look at the part that is False",
+    ),
+    Remedy(("RollingOut",), "pods are being replaced", "wait"),
+    Remedy(
+        ("PodsNotReady",),
+        "pods run but are not ready, e.g. because Kafka or MySQL is away",
+        "`kubectl logs`; a pod's `/ready` gives its reason",
+    ),
+    Remedy(
+        ("PodsFailing",), "pods cannot start: no image, no node with room, a crash", "the message names pod and cause"
+    ),
+    Remedy(("Suspended",), "`spec.suspend` is set", "unset it"),
+    Remedy(
+        ("InvalidSpec",),
+        "the spec contradicts itself; running pods stay as they are",
+        "correct the field that the message names",
+    ),
+    Remedy(("KafkaUnavailable",), "no broker answers", "check `kafka.bootstrapServers`, network policies, the brokers"),
+    Remedy(
+        ("KafkaRefused",),
+        "the broker refuses: credentials, ACLs, a policy, a bad value in `topics.*.config`",
+        "correct what the message names",
+    ),
+    Remedy(
+        ("TopicNotFound",),
+        "a topic with `managed: false` does not exist",
+        "create it, or let the operator: `managed: true`",
+    ),
+    Remedy(("TopicTooSmall",), "a topic with `managed: false` has too few partitions", "grow it"),
+    Remedy(
+        ("TopicClaimed",), "an older pipeline has this topic", "give each pipeline topics of its own: `topics.*.name`"
+    ),
+    Remedy(("SilverNarrowerThanRaw",), "silver has fewer partitions than raw", "raise `topics.silver.partitions`"),
+    Remedy(
+        ("TopicCannotShrink",),
+        "fewer partitions are asked for than the topic has",
+        "set the number the message names, or more",
+    ),
+    Remedy(
+        ("SchemaRegistryUnavailable",),
+        "the registry does not answer, or with a server error",
+        "check `schemaRegistry.url` and the registry",
+    ),
+    Remedy(
+        ("SchemaRegistryRefused",),
+        "the registry refuses: credentials, rights, a schema",
+        "correct what the message names",
+    ),
+    Remedy(
+        ("SchemaIncompatible",),
+        "this release's schema breaks the subject's compatibility",
+        "nothing rolls out; see who registered the other schema",
+    ),
+    Remedy(
+        ("DatabaseUnavailable",), "MySQL does not answer", "check `mysql.host`, `mysql.port`, network policies, MySQL"
+    ),
+    Remedy(
+        ("DatabaseAccessDenied",),
+        "wrong credentials, or a missing right",
+        "correct the Secret, or grant what the message names",
+    ),
+    Remedy(("DatabaseError",), "another answer of MySQL", "read the message"),
+    Remedy(("MigrationFailed",), "a migration did not go through", "read its cause; it is tried again"),
+    Remedy(("MigrationInProgress",), "another session migrates this database", "wait"),
+    Remedy(
+        ("SecretNotFound",),
+        "a Secret that the resource names does not exist in its namespace",
+        "create it there, or correct the field that the message names",
+    ),
+    Remedy(("SecretKeyNotFound",), "the Secret lacks a key", "add the key that the message names"),
+    Remedy(
+        ("Forbidden",),
+        "RBAC does not let the operator do it",
+        "install the chart with `rbac.create`, or grant what the message names",
+    ),
+    Remedy(("ObjectRejected",), "the API server refuses an object: a quota, an admission policy", "read the message"),
+    Remedy(
+        ("ObjectConflict",),
+        "an object of this name exists and is somebody else's",
+        "delete or rename it, or rename the pipeline",
+    ),
+    Remedy(("ObjectTerminating",), "an object of this name is still being deleted", "wait"),
+    Remedy(("StaleObject",), "the object changed while it was written", "nothing; the next pass repeats it"),
+    Remedy(("KubernetesUnavailable",), "the API server does not answer", "nothing; the operator tries again"),
+)
+"""In the order of docs/guides/operating.md: what is well first, then from the general to the particular."""
+
+_BY_REASON: Mapping[str, Remedy] = {reason: remedy for remedy in REMEDIES for reason in remedy.reasons}
+
+
+def remedy(reason: str) -> Remedy | None:
+    """Return what a reason means and what to do; None for one that another version of the operator gave."""
+    return _BY_REASON.get(reason)
