@@ -19,6 +19,7 @@ from hashlib import blake2b
 from itertools import batched
 from pathlib import Path
 
+import httpx
 from confluent_kafka import Producer
 from matplotlib.figure import Figure
 from rich.console import Console
@@ -34,14 +35,16 @@ from holded_contracts.settings import (
     PipelineSettings,
     RateLimit,
     SchemaRegistrySettings,
+    render_env,
 )
 from holded_contracts.wire import frame
+from tests.bench.image_python import IMAGE, image_python
 from tests.bench.report import Section, publish
 from tests.bench.usage import MemoryWatch, cpu_seconds
 from tests.support.containers import free_port, kafka_container, registry_container
 from tests.support.http_load import Load, Outcome, run
-from tests.support.running_collector import RunningCollector
 from tests.support.topics import create_topics
+from tests.support.waiting import wait_until
 
 SIZES = (1, 10, 100, 1000)
 CONNECTIONS = {1: 64, 10: 64, 100: 32, 1000: 8}
@@ -83,7 +86,7 @@ def main() -> None:
                 points.append(measure(collector, events, size, options.seconds))
                 say(f"{size} per request: {points[-1].events_per_core:,.0f} events/s per core")
         say(f"memory, for {options.soak_seconds:.0f} s")
-        with MemoryWatch(collector.process.pid) as memory:
+        with MemoryWatch(collector.pid) as memory:
             _load(collector, mixed, 100, options.soak_seconds)
     sections = [
         _section(points[: len(SIZES)], ceilings[0], "the size that the design's figures are for"),
@@ -110,19 +113,24 @@ def _mean(events: Sequence[bytes]) -> float:
     return sum(map(len, events)) / len(events)
 
 
+@dataclass(frozen=True)
+class Collector:
+    """A collector under measurement."""
+
+    pid: int
+    settings: CollectorSettings
+
+
 @contextmanager
-def running(command: Sequence[str] = ("-m", "holded_collector")) -> Iterator[RunningCollector]:
+def running(command: Sequence[str] = ("-m", "holded_collector")) -> Iterator[Collector]:
     """Run a collector with everything on, and what it needs."""
-    with kafka_container() as (_, bootstrap), registry_container() as (_, url), tempfile.TemporaryDirectory() as folder:
-        settings = _settings(KafkaSettings(bootstrap_servers=bootstrap), SchemaRegistrySettings(url=url), Path(folder))
-        collector = RunningCollector(settings, Path(folder) / "log", command)
-        try:
-            collector.wait_alive()
-            collector.wait_ready()
-            yield collector
-        finally:
-            collector.process.terminate()
-            collector.process.wait(timeout=60)
+    with kafka_container() as (_, bootstrap), registry_container() as (_, url), tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        settings = _settings(KafkaSettings(bootstrap_servers=bootstrap), SchemaRegistrySettings(url=url), folder)
+        with image_python(command, render_env(settings), folders=[folder]) as process:
+            ready = f"http://127.0.0.1:{settings.port}/ready"
+            wait_until(lambda: httpx.get(ready).is_success, timeout=60, what=f"ready; log: {process.log()}")
+            yield Collector(process.pid, settings)
 
 
 def _settings(kafka: KafkaSettings, registry: SchemaRegistrySettings, folder: Path) -> CollectorSettings:
@@ -184,7 +192,7 @@ def _produce(settings: CollectorSettings, events: Sequence[bytes], seconds: floa
     return acknowledged / (time.process_time() - cpu)
 
 
-def _load(collector: RunningCollector, events: Sequence[bytes], size: int, seconds: float) -> Outcome:
+def _load(collector: Collector, events: Sequence[bytes], size: int, seconds: float) -> Outcome:
     bodies = [b"[" + b",".join(part) + b"]" for part in batched(events, size, strict=False)]
     outcome = run(Load(collector.settings.port, bodies, CONNECTIONS[size], seconds, [KEY]))
     if set(outcome.statuses) != {202}:
@@ -192,12 +200,12 @@ def _load(collector: RunningCollector, events: Sequence[bytes], size: int, secon
     return outcome
 
 
-def measure(collector: RunningCollector, events: Sequence[bytes], size: int, seconds: float) -> Point:
+def measure(collector: Collector, events: Sequence[bytes], size: int, seconds: float) -> Point:
     """Send events of one request size for some seconds, after a second that does not count."""
     _load(collector, events, size, 1.0)
-    before = cpu_seconds(collector.process.pid)
+    before = cpu_seconds(collector.pid)
     outcome = _load(collector, events, size, seconds)
-    cpu = cpu_seconds(collector.process.pid) - before
+    cpu = cpu_seconds(collector.pid) - before
     requests = outcome.statuses[202]
     return Point(_mean(events), size, requests / cpu, requests / outcome.seconds, outcome)
 
@@ -218,6 +226,7 @@ def _section(points: Sequence[Point], ceiling: float, what: str) -> Section:
         [
             f"ceiling: {ceiling:,.0f} events/s per core, a loop that only gives the same records to the producer",
             "per core: per CPU second of the process; wall: client, collector and Kafka share this machine",
+            f"the collector ran by the interpreter of {IMAGE}",
         ],
     )
 

@@ -1,6 +1,6 @@
 """What the worker costs: events a second of its CPU by batch size, Beam's share, latency to silver, memory.
 
-    python -m tests.bench.worker [--events 50000] [--memory-minutes 1] [--venv-python] [--throughput-only SIZE]
+    python -m tests.bench.worker [--events 50000] [--memory-minutes 1] [--throughput-only SIZE]
 
 Every worker is a process of its own, with Avro in and out, every step and the transactions on, against real Kafka and a
 real registry. "Per core" is per CPU second of that process, the threads of librdkafka and Beam included and the start
@@ -13,8 +13,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from confluent_kafka import Consumer
 from matplotlib.figure import Figure
@@ -31,10 +29,10 @@ from holded_contracts.settings import (
 from holded_contracts.topics import Artefact
 from tests.bench.collector import small_event
 from tests.bench.dedup import dedup_section
+from tests.bench.image_python import IMAGE
 from tests.bench.report import Section, publish
 from tests.bench.usage import MemoryWatch
 from tests.bench.worker_process import (
-    IMAGE,
     PLAIN,
     WORKER,
     Progress,
@@ -82,8 +80,8 @@ class Point:
 class Bench:
     """Kafka, registry, and how workers are started."""
 
-    def __init__(self, kafka: KafkaSettings, registry: SchemaRegistrySettings, folder: Path, *, in_image: bool) -> None:
-        self._kafka, self._registry, self._folder, self._in_image = kafka, registry, folder, in_image
+    def __init__(self, kafka: KafkaSettings, registry: SchemaRegistrySettings) -> None:
+        self._kafka, self._registry = kafka, registry
         self._runs = count()
 
     def settings(self, name: str, **changes: object) -> WorkerSettings:
@@ -111,7 +109,7 @@ class Bench:
         topic = RawTopic(settings)
         topic.send(events)
         topic.flush()
-        with worker_process(settings, module, in_image=self._in_image, folder=self._folder) as worker:
+        with worker_process(settings, module) as worker:
             first = worker.progress()
             while first.records == 0:
                 first = worker.progress()
@@ -132,7 +130,7 @@ class Bench:
         settings = self.settings("latency")
         found: list[float] = []
         with (
-            worker_process(settings, WORKER, in_image=self._in_image, folder=self._folder),
+            worker_process(settings, WORKER),
             _silver(settings) as silver,
             RawTopic(settings).steadily(events, RATE),
         ):
@@ -150,7 +148,7 @@ class Bench:
         """Watch a worker that works all the time; return its memory."""
         SAY(f"memory over {minutes:g} min at {MEMORY_RATE} events/s")
         settings = self.settings("memory", dedup_window_seconds=MEMORY_WINDOW_SECONDS)
-        with worker_process(settings, WORKER, in_image=self._in_image, folder=self._folder) as worker:
+        with worker_process(settings, WORKER) as worker:
             with RawTopic(settings).steadily(events, MEMORY_RATE), MemoryWatch(worker.pid) as watch:
                 time.sleep(minutes * 60)
             return watch
@@ -161,12 +159,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--events", type=int, default=50_000, help="backlog of each throughput measurement")
     parser.add_argument("--memory-minutes", type=float, default=1.0, help="time of the memory watch")
-    parser.add_argument("--venv-python", action="store_true", help="run workers by this interpreter, not the image's")
     parser.add_argument("--throughput-only", type=int, nargs="*", metavar="SIZE", help="these batch sizes; no page")
     options = parser.parse_args()
     small = [raw_event(small_event(number)) for number in range(options.events)]
     mixed = mixed_events(options.events)
-    with _bench(in_image=not options.venv_python) as bench:
+    with _bench() as bench:
         if options.throughput_only is not None:
             for size in options.throughput_only:
                 bench.throughput(small, size)
@@ -177,14 +174,13 @@ def main() -> None:
         latencies = bench.latency(mixed)
         watch = bench.memory(mixed, options.memory_minutes)
         dedup = dedup_section(bench.settings("rebuild"))
-    interpreter = "this Python" if options.venv_python else f"the interpreter of {IMAGE}"
     publish(
         "worker",
         "Worker",
         "make bench-worker",
         [
-            _throughput_section(of_small, _mean(small), "the size that the design's figures are for", interpreter),
-            _throughput_section(of_mixed, _mean(mixed), "`holded send`'s mixture of 33 types", interpreter),
+            _throughput_section(of_small, _mean(small), "the size that the design's figures are for"),
+            _throughput_section(of_mixed, _mean(mixed), "`holded send`'s mixture of 33 types"),
             _latency_section(latencies),
             _memory_section(watch),
             dedup,
@@ -198,14 +194,9 @@ def main() -> None:
 
 
 @contextmanager
-def _bench(*, in_image: bool) -> Iterator[Bench]:
-    with kafka_container() as (_, bootstrap), registry_container() as (_, url), TemporaryDirectory() as folder:
-        yield Bench(
-            KafkaSettings(bootstrap_servers=bootstrap),
-            SchemaRegistrySettings(url=url),
-            Path(folder),
-            in_image=in_image,
-        )
+def _bench() -> Iterator[Bench]:
+    with kafka_container() as (_, bootstrap), registry_container() as (_, url):
+        yield Bench(KafkaSettings(bootstrap_servers=bootstrap), SchemaRegistrySettings(url=url))
 
 
 @contextmanager
@@ -242,7 +233,7 @@ def _mean(events: Sequence[RawEvent]) -> float:
     return sum(len(event.payload) for event in events) / len(events)
 
 
-def _throughput_section(points: Sequence[Point], size: float, about: str, interpreter: str) -> Section:
+def _throughput_section(points: Sequence[Point], size: float, about: str) -> Section:
     return Section(
         f"Throughput: {size:.0f}-byte events, {about}; {PARTITIONS} partitions",
         ("batch", "mean batch", "events/s per core", "without Beam", "Beam's share", "events/s, wall"),
@@ -258,7 +249,7 @@ def _throughput_section(points: Sequence[Point], size: float, about: str, interp
             for point in points
         ],
         [
-            f"workers ran by {interpreter}",
+            f"workers ran by the interpreter of {IMAGE}",
             "per core: per CPU second of the process; wall: Kafka shares the machine",
             "without Beam: the same functions, codec, deduplication and transactions in a plain loop",
         ],

@@ -1,16 +1,11 @@
 """A worker as a process of its own, what it costs, and the raw records it is given."""
 
-import os
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
-import docker
 import httpx
 import msgspec
 import orjson
@@ -25,14 +20,13 @@ from holded_contracts.settings import WorkerSettings
 from holded_contracts.settings.render import render_env
 from holded_contracts.topics import Artefact
 from holded_contracts.wire import frame
+from tests.bench.image_python import image_python
 from tests.bench.usage import cpu_seconds
-from tests.support.containers import LABEL, free_port
+from tests.support.containers import free_port
 from tests.support.waiting import wait_until
 
 WORKER, PLAIN = "holded_worker.main", "tests.bench.plain_worker"
 """Modules to run: the worker, and the same without Beam."""
-IMAGE = "python:3.13-slim"
-"""Base image of the worker's own image."""
 SHARES = Shares.of(duplicates=0.02, dead_letters=0.005)
 
 
@@ -142,42 +136,12 @@ class WorkerProcess:
 
 
 @contextmanager
-def worker_process(settings: WorkerSettings, module: str, *, in_image: bool, folder: Path) -> Iterator[WorkerProcess]:
-    """Run a worker; in the base image it has that image's interpreter, and libraries and code of this checkout."""
+def worker_process(settings: WorkerSettings, module: str) -> Iterator[WorkerProcess]:
+    """Run a worker by the interpreter of its image."""
     settings = settings.model_copy(update={"probes_port": free_port()})
-    environment = {**render_env(settings), "HOLDED_POD_NAME": settings.pod_name, "PYTHONDONTWRITEBYTECODE": "1"}
-    if not in_image:
-        log = folder / f"{settings.pipeline.name}-{module}.log"
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                [sys.executable, "-m", module], env={**os.environ, **environment}, stdout=output, stderr=output
-            )
-        try:
-            yield _when_ready(WorkerProcess(process.pid, settings, log.read_text))
-        finally:
-            process.kill()
-            process.wait()
-        return
-    root = str(Path(__file__).parents[2])
-    paths = [path for path in sys.path if path.startswith(root)] + [root]
-    client = docker.from_env()
-    container = client.containers.run(
-        IMAGE,
-        ["python3", "-m", module],
-        detach=True,
-        labels={LABEL: "1"},
-        network_mode="host",
-        volumes={root: {"bind": root, "mode": "ro"}},
-        environment={**environment, "PYTHONPATH": ":".join(paths), "USER": "bench", "HOME": "/tmp"},
-    )
-    try:
-        container.reload()
-        yield _when_ready(
-            WorkerProcess(int(container.attrs["State"]["Pid"]), settings, lambda: container.logs().decode())
-        )
-    finally:
-        container.remove(force=True)
-        client.close()
+    environment = {**render_env(settings), "HOLDED_POD_NAME": settings.pod_name}
+    with image_python(["-m", module], environment) as process:
+        yield _when_ready(WorkerProcess(process.pid, settings, process.log))
 
 
 def _when_ready(worker: WorkerProcess) -> WorkerProcess:

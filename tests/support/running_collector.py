@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import httpx
@@ -14,18 +13,16 @@ from tests.support.waiting import wait_until
 
 
 class RunningCollector:
-    """One process; `url` is its base URL, `command` what starts it."""
+    """One process; `url` is its base URL."""
 
-    def __init__(
-        self, settings: CollectorSettings, log_file: Path, command: Sequence[str] = ("-m", "holded_collector")
-    ) -> None:
+    def __init__(self, settings: CollectorSettings, log_file: Path) -> None:
         self.settings = settings
         self.url = f"http://127.0.0.1:{settings.port}"
         self.log_file = log_file
         environment = {name: value for name, value in os.environ.items() if not name.startswith("HOLDED_")}
         with log_file.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, *command],
+                [sys.executable, "-m", "holded_collector"],
                 env=environment | render_env(settings),
                 stdout=log,
                 stderr=subprocess.STDOUT,
