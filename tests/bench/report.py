@@ -2,6 +2,7 @@
 
 import os
 import platform
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,7 +30,8 @@ def publish(name: str, title: str, command: str, sections: Sequence[Section], pl
     """Print the tables, and write docs/bench/NAME.md with one NAME-PLOT.svg for each plot."""
     console = Console(width=int(os.environ.get("COLUMNS", "140")))
     DIRECTORY.mkdir(parents=True, exist_ok=True)
-    lines = [f"# {title}", "", f"Written by `{command}` on {machine()}.", ""]
+    options = f" with options `{' '.join(sys.argv[1:])}`" if sys.argv[1:] else ""
+    lines = [f"# {title}", "", f"Written by `{command}`{options} on {machine()}.", ""]
     for section in sections:
         console.print(_table(section))
         lines += [f"## {section.title}", "", *_markdown(section), ""]
