@@ -9,17 +9,13 @@ from typing import Any
 
 import orjson
 
+from holded_contracts.literals import EXACT_DIGITS, LONG_RUN, digit_runs
+
 DEFAULT_ID_HEADERS: tuple[str, ...] = ("X-Event-Id", "eventId", "event_id", "messageId")
 """Headers that are taken for the event's own id, in this order, when the resource names none."""
 
 EVENT_ID_BYTES = 16
 
-# A double holds 15 decimal digits for certain: longer literals must be compared as text, or two events that differ
-# in the last digit of a long number would get one identity and one of them would be lost as a duplicate.
-_EXACT_DIGITS = 15
-# A literal that may be longer shows as this run in the payload's translation; looking for it costs next to nothing.
-_DIGITS_AND_DOT = bytes(ord("0") if byte in b"0123456789." else ord(" ") for byte in range(256))
-_LONG_RUN = b"0" * (_EXACT_DIGITS + 1)
 _MIN_INTEGER, _MAX_INTEGER = -(2**63), 2**64 - 1
 """Integers that orjson keeps exactly; it makes others doubles."""
 
@@ -100,16 +96,20 @@ def _slow_canonical_json(payload: bytes) -> bytes:
 
 
 def _may_lose_digits(payload: bytes) -> bool:
-    """Tell whether decoding could round a number: long runs of digits that are no integer of 64 bits."""
-    runs = payload.translate(_DIGITS_AND_DOT)
-    start = runs.find(_LONG_RUN)
+    """Tell whether decoding could round a number: long runs of digits that are no integer of 64 bits.
+
+    Such literals must be compared as text, or two events that differ in the last digit of a long number would get one
+    identity, and one of them would be lost as a duplicate.
+    """
+    runs = digit_runs(payload)
+    start = runs.find(LONG_RUN)
     while start >= 0:
         end = runs.find(b" ", start)
         literal = payload[start:end] if end >= 0 else payload[start:]
         integer = literal.isdigit() and payload[start + len(literal) : start + len(literal) + 1] not in (b"e", b"E")
         if not integer or len(literal) > 19 or int(literal) > -_MIN_INTEGER:
             return True
-        start = runs.find(_LONG_RUN, end) if end >= 0 else -1
+        start = runs.find(LONG_RUN, end) if end >= 0 else -1
     return False
 
 
@@ -129,7 +129,7 @@ def _integer(literal: str) -> int | _Number:
 def _float(literal: str) -> float | _Number:
     mantissa = literal.lower().partition("e")[0]
     number = float(literal)
-    exact = sum(map(str.isdigit, mantissa)) <= _EXACT_DIGITS and math.isfinite(number)
+    exact = sum(map(str.isdigit, mantissa)) <= EXACT_DIGITS and math.isfinite(number)
     return number if exact else _Number(literal)
 
 

@@ -39,7 +39,7 @@ class TopicSpec:
     replication_factor: int | None
     """None takes the broker's default."""
     config: Mapping[str, str]
-    """The settings we own: other settings of the topic are left alone."""
+    """All settings of the topic itself; others that somebody sets get the brokers' default again."""
     managed: bool
     """If not, the topic is only read."""
 

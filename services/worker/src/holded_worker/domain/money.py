@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from holded_contracts.literals import LONG_RUN, digit_runs
 from holded_contracts.wire import AMOUNT_SCALE
 
 AMOUNT_FIELDS = ("amount", "totalAmount", "total_amount", "total", "grandTotal", "grand_total")
@@ -17,9 +18,6 @@ _STEP = Decimal(1).scaleb(-AMOUNT_SCALE)
 _LIMIT = Decimal(10) ** 16  # decimal(20,4)
 _NUMBER = re.compile(r"\s*[+-]?[0-9]{1,40}(?:\.[0-9]{1,40})?(?:[eE][+-]?[0-9]{1,3})?\s*", re.ASCII)
 _CURRENCY = re.compile(r"[A-Za-z]{3}", re.ASCII)
-# A literal of at most 15 digits comes back from a double as it was; only longer ones must be read once more.
-_DIGITS_AND_DOT = bytes(ord("0") if byte in b"0123456789." else ord(" ") for byte in range(256))
-_LONG_LITERAL = b"0" * 16
 _MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _EXACT = msgspec.json.Decoder(float_hook=Decimal)
 
@@ -42,8 +40,8 @@ def find_money(data: dict[str, Any], data_json: bytes) -> Money:
     _, currency = _first(CURRENCY_FIELDS, data)
     if name is None and currency is None:
         return _NONE
-    if isinstance(value, float) and _LONG_LITERAL not in data_json.translate(_DIGITS_AND_DOT):
-        value = Decimal(repr(value))
+    if isinstance(value, float) and LONG_RUN not in digit_runs(data_json):
+        value = Decimal(repr(value))  # a double gives back so short a literal as it was
     elif isinstance(value, (float, dict)) and name is not None:
         value = _EXACT.decode(_MEMBERS.decode(data_json)[name])
     if isinstance(value, dict):
