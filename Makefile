@@ -37,6 +37,7 @@ lock: ## write all lock files anew (hashes, no hosts); UPGRADE=--upgrade takes n
 	$(EXPORT) --all-packages --all-groups --output-file requirements.lock
 	@for member in $(IMAGES); do \
 		$(EXPORT) --no-dev --package "holded-$$(basename $$member)" --output-file $$member/requirements.lock || exit 1; done
+	$(EXPORT) --only-group compile --package holded-worker --output-file services/worker/compile.lock
 
 generate: init ## custom resource definition, its copy in the chart, its reference page
 	@mkdir -p charts/holded-pipeline/files/crds docs/reference

@@ -1,6 +1,6 @@
 """Processes under measurement run by the interpreter of our images: another build of Python has another speed.
 
-Code and libraries are those of this checkout, mounted where they are.
+Code and libraries are those of this checkout, mounted where they are, or those of an image of ours.
 """
 
 import sys
@@ -27,15 +27,23 @@ class ImageProcess:
 
 @contextmanager
 def image_python(
-    arguments: Sequence[str], environment: Mapping[str, str], *, folders: Sequence[Path] = ()
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    folders: Sequence[Path] = (),
+    own_image: str | None = None,
 ) -> Iterator[ImageProcess]:
-    """Run `python3 ARGUMENTS` on the host's network with these folders readable, until the context closes."""
+    """Run `python3 ARGUMENTS` on the host's network with these folders readable, until the context closes.
+
+    With an image of ours, its own code and libraries run; of this checkout, only `tests` can be imported then.
+    """
     root = Path(__file__).parents[2]
-    paths = [path for path in sys.path if path.startswith(str(root))] + [str(root)]
+    ours = [] if own_image else [path for path in sys.path if path.startswith(str(root))]
     client = docker.from_env()
     container = client.containers.run(
-        IMAGE,
-        ["python3", *arguments],
+        own_image or IMAGE,
+        list(arguments),
+        entrypoint=["python3"],
         detach=True,
         labels={LABEL: "1"},
         network_mode="host",
@@ -43,7 +51,7 @@ def image_python(
         environment={
             **environment,
             "PYTHONDONTWRITEBYTECODE": "1",
-            "PYTHONPATH": ":".join(paths),
+            "PYTHONPATH": ":".join([*ours, str(root)]),
             "USER": "bench",
             "HOME": "/tmp",
         },

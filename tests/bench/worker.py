@@ -29,7 +29,6 @@ from holded_contracts.settings import (
 from holded_contracts.topics import Artefact
 from tests.bench.collector import small_event
 from tests.bench.dedup import dedup_section
-from tests.bench.image_python import IMAGE
 from tests.bench.report import Section, publish
 from tests.bench.usage import MemoryWatch
 from tests.bench.worker_process import (
@@ -249,7 +248,7 @@ def _throughput_section(points: Sequence[Point], size: float, about: str) -> Sec
             for point in points
         ],
         [
-            f"workers ran by the interpreter of {IMAGE}",
+            "workers ran from their image, compiled as it is deployed",
             "per core: per CPU second of the process; wall: Kafka shares the machine",
             "without Beam: the same functions, codec, deduplication and transactions in a plain loop",
         ],

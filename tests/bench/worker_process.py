@@ -24,6 +24,7 @@ from tests.bench.image_python import image_python
 from tests.bench.usage import cpu_seconds
 from tests.support.containers import free_port
 from tests.support.waiting import wait_until
+from tests.support.worker_image import build_worker_image
 
 WORKER, PLAIN = "holded_worker.main", "tests.bench.plain_worker"
 """Modules to run: the worker, and the same without Beam."""
@@ -137,10 +138,10 @@ class WorkerProcess:
 
 @contextmanager
 def worker_process(settings: WorkerSettings, module: str) -> Iterator[WorkerProcess]:
-    """Run a worker by the interpreter of its image."""
+    """Run a worker from its image, as it is deployed."""
     settings = settings.model_copy(update={"probes_port": free_port()})
     environment = {**render_env(settings), "HOLDED_POD_NAME": settings.pod_name}
-    with image_python(["-m", module], environment) as process:
+    with image_python(["-m", module], environment, own_image=build_worker_image()) as process:
         yield _when_ready(WorkerProcess(process.pid, settings, process.log))
 
 

@@ -35,19 +35,24 @@ def read_raw(value: bytes) -> RawFields | None:
         received_at, at = _read_long(value, _EVENT_ID_END)
         length, at = _read_long(value, at)
         end = at + length
+        # Lengths are checked before a slice is cut: compiled code fails on one that ends before it begins.
+        if length < 0:
+            return None
         type_ = value[at:end].decode("utf-8")
         if value[end] == _NULL[0]:
             source, at = None, end + 1
         elif value[end] == _VALUE[0]:
-            source_length, at = _read_long(value, end + 1)
-            source, at = value[at : at + source_length].decode("utf-8"), at + source_length
-            length = min(length, source_length)
+            length, at = _read_long(value, end + 1)
+            end = at + length
+            if length < 0:
+                return None
+            source, at = value[at:end].decode("utf-8"), end
         else:
             return None
-        payload_length, at = _read_long(value, at)
+        length, at = _read_long(value, at)
     except (IndexError, UnicodeDecodeError):
         return None
-    if length < 0 or at + payload_length != len(value) or payload_length < 0:
+    if length < 0 or at + length != len(value):
         return None
     return RawFields(value[HEADER_SIZE:_EVENT_ID_END], received_at, type_, source, value[at:])
 

@@ -56,8 +56,8 @@ def open_envelope(event: RawEvent, max_string_length: int) -> Envelope | Refusal
         text, document, sanitized = read_json(event.payload, max_string_length)
     except InvalidJsonError as error:
         return _refuse(event, [_Problem(DeadLetterReason.INVALID_JSON, f"event: {error}")], {})
-    except TooDeepError as error:
-        return _refuse(event, [_Problem(DeadLetterReason.TOO_DEEP, str(error))], {})
+    except TooDeepError as too_deep:  # a name of its own: to the compiler a name has one type
+        return _refuse(event, [_Problem(DeadLetterReason.TOO_DEEP, str(too_deep))], {})
     headers = document.get("headers") if isinstance(document, dict) else None
     if not isinstance(headers, dict):
         return _refuse(event, _envelope_problems(document), {})

@@ -7,7 +7,7 @@ is parsed into number literals and text, repaired and written again, every untou
 import json
 import re
 from json.encoder import encode_basestring
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -34,14 +34,20 @@ _MINUS = ord("-")
 _DIGITS_TO_ZERO = bytes(ord("0") if chr(byte) in "0123456789" else byte for byte in range(256))
 _LONG_DIGITS = b"0" * _SHORTEST_UNSAFE_INTEGER
 
-_ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")
+_ILLEGAL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")
 _STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
 _BRACKETS = re.compile(rb"[\[\]{}]")
 _FRACTION_AND_EXPONENT = re.compile(r"-?[0-9]+(?:\.([0-9]+))?(?:[eE]([+-]?[0-9]+))?")
 _MAX_DOUBLE_EXPONENT = 308
 
-type _Place = tuple["_Place", str | int] | None
-"""Where a value stands: the place of its parent and its key or index there; None is the document."""
+
+class _Place(NamedTuple):
+    """Where a value stands; None in its stead is the document."""
+
+    parent: "_Place | None"
+    step: str | int
+    """Key or index in the parent."""
+
 
 type Note = dict[str, str]
 """One change: `path` of the value in the event, `what` was done to it."""
@@ -126,10 +132,13 @@ def _has_unsafe_integer(payload: bytes) -> bool:
     return False
 
 
-class _Number(str):
-    """A number as it stood in the text."""
+class _Number:
+    """A number as it stood in the text. No subclass of str, which the compiler of the image could not compile."""
 
-    __slots__ = ()
+    __slots__ = ("literal",)
+
+    def __init__(self, literal: str) -> None:
+        self.literal = literal
 
 
 def _refuse_constant(name: str) -> None:
@@ -141,10 +150,10 @@ def _sanitize(payload: bytes, max_string_length: int) -> tuple[bytes, list[Note]
         document = json.loads(
             payload.decode("utf-8"), parse_int=_Number, parse_float=_Number, parse_constant=_refuse_constant
         )
-    except UnicodeDecodeError as error:
-        raise InvalidJsonError(f"not UTF-8 at byte {error.start}") from error
-    except json.JSONDecodeError as error:
-        raise InvalidJsonError(str(error)) from error
+    except UnicodeDecodeError as not_text:
+        raise InvalidJsonError(f"not UTF-8 at byte {not_text.start}") from not_text
+    except json.JSONDecodeError as not_json:
+        raise InvalidJsonError(str(not_json)) from not_json
     writer = _Writer(max_string_length)
     text = writer.write(document, None)
     return (text.encode("utf-8"), writer.listed()) if writer.changes else (payload, [])
@@ -163,29 +172,29 @@ class _Writer:
         more = self.changes - len(self._notes)
         return [*self._notes, {"path": "", "what": f"{more} more changes"}] if more else self._notes
 
-    def write(self, value: Any, place: _Place) -> str:
+    def write(self, value: Any, place: _Place | None) -> str:
         """Return the JSON text of a value."""
         if isinstance(value, _Number):
-            return self._number(value, place)
+            return self._number(value.literal, place)
         if isinstance(value, str):
             return encode_basestring(self._string(value, place, self._limit))
         if isinstance(value, dict):
             return self._object(value, place)
         if isinstance(value, list):
-            return "[" + ",".join([self.write(item, (place, index)) for index, item in enumerate(value)]) + "]"
+            return "[" + ",".join([self.write(item, _Place(place, index)) for index, item in enumerate(value)]) + "]"
         return {None: "null", True: "true", False: "false"}[value]
 
-    def _object(self, value: dict[str, Any], place: _Place) -> str:
+    def _object(self, value: dict[str, Any], place: _Place | None) -> str:
         members: dict[str, str] = {}
         for key, item in value.items():
-            here = (place, key)
+            here = _Place(place, key)
             legal = self._string(key, here, MAX_KEY_CHARACTERS)
             if legal != key:
                 legal = _unused(legal, value, members)
             members[legal] = self.write(item, here)
         return "{" + ",".join([f"{encode_basestring(key)}:{text}" for key, text in members.items()]) + "}"
 
-    def _string(self, value: str, place: _Place, limit: int) -> str:
+    def _string(self, value: str, place: _Place | None, limit: int) -> str:
         if len(value) <= limit and _ILLEGAL.search(value) is None:
             return value
         legal, removed = _ILLEGAL.subn("", value)
@@ -196,20 +205,20 @@ class _Writer:
             legal = legal[:limit]
         return legal
 
-    def _number(self, literal: _Number, place: _Place) -> str:
+    def _number(self, literal: str, place: _Place | None) -> str:
         problem = _number_problem(literal)
         if problem is None:
             return literal
         self._note(place, f"{problem}, kept as text")
-        return encode_basestring(self._string(str(literal), place, self._limit))
+        return encode_basestring(self._string(literal, place, self._limit))
 
-    def _note(self, place: _Place, what: str) -> None:
+    def _note(self, place: _Place | None, what: str) -> None:
         self.changes += 1
         if len(self._notes) < MAX_NOTES:
             self._notes.append({"path": _ILLEGAL.sub("", _path(place)), "what": what})
 
 
-def _path(place: _Place) -> str:
+def _path(place: _Place | None) -> str:
     if place is None:
         return ""
     parent, step = place
