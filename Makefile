@@ -98,7 +98,7 @@ e2e: init tools ## tests on a kind cluster of their own
 	$(RUN)/pytest tests/e2e
 
 ##@ Benchmarks: programs that print figures, and write table and plot to docs/bench
-.PHONY: bench bench-collector bench-servers bench-worker bench-sink
+.PHONY: bench bench-collector bench-servers bench-worker bench-worker-memory bench-sink
 bench: bench-collector bench-servers bench-worker bench-sink ## all of them, one after another
 
 bench-collector: init tools ## the collector against a bare producer
@@ -109,6 +109,9 @@ bench-servers: init tools ## the collector on uvicorn against the same applicati
 
 bench-worker: init tools ## the worker against the same functions in a plain loop
 	$(RUN)/python -m tests.bench.worker
+
+bench-worker-memory: init tools ## what the worker's memory does over 30 minutes
+	$(RUN)/python -m tests.bench.worker_memory
 
 bench-sink: init tools ## the sink against bare multi-row INSERT
 	$(RUN)/python -m tests.bench.sink

@@ -1,6 +1,6 @@
-"""What the worker costs: events a second of its CPU by batch size, Beam's share, latency to silver, memory.
+"""What the worker costs: events a second of its CPU by batch size, Beam's share, latency to silver.
 
-    python -m tests.bench.worker [--events 50000] [--memory-minutes 1] [--throughput-only SIZE]
+    python -m tests.bench.worker [--events 50000] [--throughput-only SIZE]
 
 Every worker is a process of its own, with Avro in and out, every step and the transactions on, against real Kafka and a
 real registry. "Per core" is per CPU second of that process, the threads of librdkafka and Beam included and the start
@@ -30,7 +30,6 @@ from holded_contracts.topics import Artefact
 from tests.bench.collector import small_event
 from tests.bench.dedup import dedup_section
 from tests.bench.report import Section, publish
-from tests.bench.usage import MemoryWatch
 from tests.bench.worker_process import (
     PLAIN,
     WORKER,
@@ -50,10 +49,6 @@ PARTITIONS = 4
 RATE = 300
 """Events a second of the latency measurement."""
 LATENCY_SECONDS, WARM_UP_SECONDS = 25, 5
-MEMORY_RATE = 2000
-"""Events a second of the memory watch: the load generator shares the machine."""
-MEMORY_WINDOW_SECONDS = 15
-"""Window of deduplication during the memory watch, so that the index reaches its full size at once."""
 
 
 @dataclass(frozen=True)
@@ -143,26 +138,16 @@ class Bench:
                         found.append(seen - record["received_at"] / 1e6)
         return sorted(found)
 
-    def memory(self, events: Sequence[RawEvent], minutes: float) -> MemoryWatch:
-        """Watch a worker that works all the time; return its memory."""
-        SAY(f"memory over {minutes:g} min at {MEMORY_RATE} events/s")
-        settings = self.settings("memory", dedup_window_seconds=MEMORY_WINDOW_SECONDS)
-        with worker_process(settings, WORKER) as worker:
-            with RawTopic(settings).steadily(events, MEMORY_RATE), MemoryWatch(worker.pid) as watch:
-                time.sleep(minutes * 60)
-            return watch
-
 
 def main() -> None:
     """Measure, print, and write docs/bench/worker.md."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--events", type=int, default=50_000, help="backlog of each throughput measurement")
-    parser.add_argument("--memory-minutes", type=float, default=1.0, help="time of the memory watch")
     parser.add_argument("--throughput-only", type=int, nargs="*", metavar="SIZE", help="these batch sizes; no page")
     options = parser.parse_args()
     small = [raw_event(small_event(number)) for number in range(options.events)]
     mixed = mixed_events(options.events)
-    with _bench() as bench:
+    with open_bench() as bench:
         if options.throughput_only is not None:
             for size in options.throughput_only:
                 bench.throughput(small, size)
@@ -171,7 +156,6 @@ def main() -> None:
         of_small = [bench.throughput(small, size) for size in SIZES]
         of_mixed = [bench.throughput(mixed, size) for size in SIZES]
         latencies = bench.latency(mixed)
-        watch = bench.memory(mixed, options.memory_minutes)
         dedup = dedup_section(bench.settings("rebuild"))
     publish(
         "worker",
@@ -181,19 +165,18 @@ def main() -> None:
             _throughput_section(of_small, _mean(small), "the size that the design's figures are for"),
             _throughput_section(of_mixed, _mean(mixed), "`holded send`'s mixture of 33 types"),
             _latency_section(latencies),
-            _memory_section(watch),
             dedup,
         ],
         {
             "throughput": _plot_points(of_small, of_mixed),
             "latency": _plot_latency(latencies),
-            "memory": _plot_memory(watch),
         },
     )
 
 
 @contextmanager
-def _bench() -> Iterator[Bench]:
+def open_bench() -> Iterator[Bench]:
+    """Start Kafka and a registry."""
     with kafka_container() as (_, bootstrap), registry_container() as (_, url):
         yield Bench(KafkaSettings(bootstrap_servers=bootstrap), SchemaRegistrySettings(url=url))
 
@@ -268,18 +251,6 @@ def _latency_section(latencies: Sequence[float]) -> Section:
     )
 
 
-def _memory_section(watch: MemoryWatch) -> Section:
-    samples = watch.samples
-    thirds = [samples[len(samples) * part // 3 : len(samples) * (part + 1) // 3] for part in range(3)]
-    peaks = [max(sample.mib for sample in third) for third in thirds]
-    return Section(
-        f"Memory: {samples[-1].seconds / 60:.1f} min at {MEMORY_RATE:,} events/s",
-        ("peak of the 1st third", "2nd", "3rd"),
-        [tuple(f"{peak:.0f} MiB" for peak in peaks)],
-        [f"deduplication over {MEMORY_WINDOW_SECONDS} s, so that the index has its full size from the first third on"],
-    )
-
-
 def _plot_points(small: Sequence[Point], mixed: Sequence[Point]) -> Figure:
     figure = Figure(figsize=(7, 4))
     axes = figure.subplots()
@@ -298,14 +269,6 @@ def _plot_latency(latencies: Sequence[float]) -> Figure:
     axes = figure.subplots()
     axes.hist([seconds * 1000 for seconds in latencies], bins=60)
     axes.set(xlabel="ms from receipt to silver", ylabel="events", xlim=(0, None))
-    return figure
-
-
-def _plot_memory(watch: MemoryWatch) -> Figure:
-    figure = Figure(figsize=(7, 3))
-    axes = figure.subplots()
-    axes.plot([sample.seconds / 60 for sample in watch.samples], [sample.mib for sample in watch.samples])
-    axes.set(xlabel=f"minutes at {MEMORY_RATE:,} events/s", ylabel="resident MiB", ylim=(0, None))
     return figure
 
 
