@@ -96,12 +96,11 @@ class AdmissionServer:
         application.router.add_post("/validate/{token}", self._validate)
         self._runner = web.AppRunner(application, handle_signals=False, access_log=None)
 
-    async def start(self) -> int:
-        """Listen; returns the port."""
+    async def start(self) -> None:
+        """Listen."""
         await self._runner.setup()
         site = web.TCPSite(self._runner, port=self._port, ssl_context=self._keeper.context)
         await site.start()
-        return int(self._runner.addresses[0][1])
 
     async def close(self, *, drain_seconds: float = DRAIN_SECONDS) -> None:
         """Go on for a moment, then stop; answers on their way are given."""

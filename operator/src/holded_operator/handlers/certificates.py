@@ -29,7 +29,7 @@ def _now() -> datetime:
 
 
 class CertificateKeeper:
-    """Keeps the certificate; `context` serves with the newest one, connections that are open keep theirs."""
+    """Keeps the certificate; connections made through `context` get the newest one."""
 
     def __init__(
         self, objects: OwnObjectsGateway, *, service: str, namespace: str, now: Callable[[], datetime] = _now
@@ -38,7 +38,9 @@ class CertificateKeeper:
         self._names = tuple(f"{service}.{namespace}{end}" for end in ("", ".svc", ".svc.cluster.local"))
         self._now = now
         self._served: bytes | None = None
-        self.context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        self.context = self._newest = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        # Changed as a whole: a context that is given another certificate has the wrong key for it for a moment.
+        self.context.sni_callback = self._hand_over
         self.token = ""
         """What the path of a genuine request ends with; empty until there is one."""
 
@@ -84,13 +86,17 @@ class CertificateKeeper:
     def _serve(self, bundle: Bundle) -> None:
         data = bundle.as_data()
         if data["tls.crt"] != self._served:
-            # OpenSSL's context takes certificates from files only.
+            context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            # It takes certificates from files only.
             with tempfile.NamedTemporaryFile(suffix=".pem") as file:
                 Path(file.name).write_bytes(data["tls.crt"] + data["tls.key"])
-                self.context.load_cert_chain(file.name)
-            self._served = data["tls.crt"]
+                context.load_cert_chain(file.name)
+            self._newest, self._served = context, data["tls.crt"]
         self.token = bundle.token
         CERTIFICATE_EXPIRY.set(bundle.certificate.not_valid_after_utc.timestamp())
+
+    def _hand_over(self, connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
+        connection.context = self._newest
 
 
 def _decoded(secret: Body) -> dict[str, bytes]:
