@@ -1,6 +1,7 @@
 """The Lease, Secret and webhook configuration of the operator in memory, with versions as the API server keeps them."""
 
 import copy
+import re
 import threading
 import time
 
@@ -53,6 +54,7 @@ class FakeOwnObjects:
 
     def patch_webhooks(self, configuration: Body, ca_bundle: str, path: str) -> None:
         self._call()
+        assert re.fullmatch(r"(/[a-z0-9]([-a-z0-9]*[a-z0-9])?)+", path), "the API server takes no other segments"
         with self._lock:
             changed = copy.deepcopy(configuration)
             for hook in changed["webhooks"]:

@@ -39,7 +39,7 @@ class Bundle:
     certificate: x509.Certificate
     key: ec.EllipticCurvePrivateKey
     token: str
-    """End of the URL's path, told to the API server only: nobody else can make us use somebody's credentials."""
+    """Lower-case end of the URL's path, told to the API server only: nobody else can make us use somebody's credentials."""
 
     @property
     def trusted(self) -> bytes:
@@ -84,7 +84,7 @@ def tended(bundle: Bundle | None, *, now: datetime, names: Collection[str], publ
     """
     if bundle is None:
         authority, authority_key = _authority(now)
-        return _signed((authority,), authority_key, now=now, names=names, token=secrets.token_urlsafe(24))
+        return _signed((authority,), authority_key, now=now, names=names, token=secrets.token_hex(16))
     bundle = _without_ended(bundle, now)
     if not bundle.authorities or _is_due(bundle.authorities[0], now):
         authority, authority_key = _authority(now)

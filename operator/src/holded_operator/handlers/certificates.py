@@ -38,6 +38,7 @@ class CertificateKeeper:
         self._names = tuple(f"{service}.{namespace}{end}" for end in ("", ".svc", ".svc.cluster.local"))
         self._now = now
         self._served: bytes | None = None
+        self._problem: str | None = None
         self.context = self._newest = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         # Changed as a whole: a context that is given another certificate has the wrong key for it for a moment.
         self.context.sni_callback = self._hand_over
@@ -51,11 +52,13 @@ class CertificateKeeper:
             try:
                 await asyncio.to_thread(self.tend)
                 ready.set()
-                pause = ROUND_SECONDS
+                pause, self._problem = ROUND_SECONDS, None
             except StaleObjectError:
                 _log.debug("another replica was faster")
             except OperatorError as error:
-                _log.warning("the webhook's certificate could not be looked after: %s", error)
+                if self._problem != str(error):
+                    self._problem = str(error)
+                    _log.warning("the webhook's certificate could not be looked after: %s", error)
             except Exception:  # noqa: BLE001 -- a bug here must show in log and readiness, not end the loop unseen
                 _log.exception("the webhook's certificate could not be looked after: a fault of the operator itself")
             await asyncio.sleep(pause)
