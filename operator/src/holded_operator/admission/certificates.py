@@ -39,7 +39,7 @@ class Bundle:
     certificate: x509.Certificate
     key: ec.EllipticCurvePrivateKey
     token: str
-    """Lower-case end of the URL's path, told to the API server only: nobody else can make us use somebody's credentials."""
+    """Lower-case end of the URL's path, which only the API server is told: whoever knows it can make us log in."""
 
     @property
     def trusted(self) -> bytes:
