@@ -151,10 +151,9 @@ def test_tags_of_images_can_differ(render):
     assert {"name": "HOLDED_OPERATOR_IMAGE_WORKER", "value": "holded-pipeline/worker:1.2.3"} in container["env"]
 
 
-def test_one_replica_is_replaced_old_before_new(cluster_wide):
+def test_one_replica_needs_neither_spreading_nor_a_budget(cluster_wide):
     (deployment,) = of_kind(cluster_wide, "Deployment")
     assert deployment["spec"]["replicas"] == 1
-    assert deployment["spec"]["strategy"] == {"type": "Recreate"}
     assert "topologySpreadConstraints" not in deployment["spec"]["template"]["spec"]
     assert not of_kind(cluster_wide, "PodDisruptionBudget")
 
@@ -162,20 +161,20 @@ def test_one_replica_is_replaced_old_before_new(cluster_wide):
 def test_however_many_replicas_there_are_they_elect_one(cluster_wide, render):
     for manifests in (cluster_wide, render("holded-pipeline", "replicaCount=2")):
         (deployment,) = of_kind(manifests, "Deployment")
+        assert deployment["spec"]["strategy"] == {
+            "type": "RollingUpdate",
+            "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0},
+        }, "a new one stands by before an old one stops"
         found = environment(deployment)
         assert found["HOLDED_OPERATOR_OWN_NAME"]["value"] == deployment["metadata"]["name"]
         for variable, field in (("OWN_NAMESPACE", "metadata.namespace"), ("POD_NAME", "metadata.name")):
             assert found[f"HOLDED_OPERATOR_{variable}"]["valueFrom"]["fieldRef"]["fieldPath"] == field
 
 
-def test_two_replicas_are_spread_replaced_one_by_one_and_protected(render):
+def test_two_replicas_are_spread_and_protected(render):
     manifests = render("holded-pipeline", "replicaCount=2")
     (deployment,) = of_kind(manifests, "Deployment")
     assert deployment["spec"]["replicas"] == 2
-    assert deployment["spec"]["strategy"] == {
-        "type": "RollingUpdate",
-        "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0},
-    }
     (spread,) = deployment["spec"]["template"]["spec"]["topologySpreadConstraints"]
     (budget,) = of_kind(manifests, "PodDisruptionBudget")
     assert budget["spec"]["maxUnavailable"] == 1
