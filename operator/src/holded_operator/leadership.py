@@ -12,9 +12,9 @@ from typing import Any, Final, cast
 
 from holded_operator.gateways.interfaces import Body
 
-LEASE_SECONDS: Final = 15.0
+LEASE_SECONDS: Final = 20.0
 """A Lease that has not changed for this long may be taken."""
-LEADING_SECONDS: Final = 10.0
+LEADING_SECONDS: Final = 15.0
 """A leader whose last renewal began this long ago stops."""
 RETRY_SECONDS: Final = 2.0
 """Pause between two looks at the Lease."""

@@ -18,7 +18,7 @@ from holded_operator.leadership import (
 from tests.support.fake_own_objects import FakeOwnObjects
 from tests.support.operator_fakes import World
 
-TAKE_OVER_SECONDS = 20.0
+TAKE_OVER_SECONDS = 25.0
 """What the chart promises for a leader that dies."""
 
 
