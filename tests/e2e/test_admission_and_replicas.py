@@ -96,14 +96,16 @@ def ready(pod: dict[str, Any]) -> bool:
 
 def wait_two_ready(stack: Stack) -> tuple[str, str]:
     """Return leader and follower once both are ready."""
-    found = wait_until(
-        lambda: all(map(ready, pods(stack).values())) and leader(stack) in pods(stack) and pods(stack),
-        timeout=60,
-        what="two ready replicas, one of them leading",
-    )
-    assert len(found) == 2
-    (follower,) = found.keys() - {leader(stack)}
-    return leader(stack), follower
+
+    def both() -> tuple[str, str] | None:
+        found, leads = pods(stack), leader(stack)
+        if len(found) == 2 and leads in found and all(map(ready, found.values())):
+            return leads, next(name for name in found if name != leads)
+        raise AssertionError(f"{leads} leads; pods: {list(found)}")
+
+    found = wait_until(both, timeout=60, what="two ready replicas, one of them leading")
+    assert found is not None
+    return found
 
 
 def wait_for_another(stack: Stack, former: str, since: float) -> float:
@@ -120,7 +122,8 @@ def grow(pipeline: Pipeline, partitions: int) -> None:
         found = pipeline.read()
         status = found["status"]
         sizes = {topic["name"]: topic["partitions"] for topic in status["topics"]}
-        return status["observedGeneration"] == found["metadata"]["generation"] and sizes["steady.silver"] == partitions
+        seen = status["observedGeneration"] == found["metadata"]["generation"]
+        return bool(seen and sizes["steady.silver"] == partitions)
 
     wait_until(grown, timeout=60, interval=0.5, what=f"{partitions} partitions of steady.silver")
 

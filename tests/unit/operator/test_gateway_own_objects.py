@@ -15,7 +15,7 @@ WEBHOOKS = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfiguration
 
 def objects(status: int, document: Any = None) -> tuple[OwnObjects, list[Request]]:
     api = ScriptedApi(lambda _: (status, {} if document is None else document))
-    return OwnObjects(api, namespace="system", name="operator"), api.requests  # type: ignore[arg-type]
+    return OwnObjects(api, namespace="system", name="operator"), api.requests
 
 
 def test_a_lease_that_is_not_there_is_created() -> None:
