@@ -31,8 +31,8 @@ def upgrade(stack: Stack, *settings: str) -> None:
     """Change values of the operator's release and wait until its pods are as they shall be."""
     command = ["helm", "upgrade", "holded-pipeline", "charts/holded-pipeline", "--namespace", OPERATOR_NAMESPACE]
     command += ["--kubeconfig", str(stack.cluster.kubeconfig), "--kube-context", f"kind-{stack.cluster.name}"]
-    command += ["--reuse-values", "--wait", "--timeout", "120s", "--set", ",".join(settings)]
-    subprocess.run(command, check=True, capture_output=True, text=True, timeout=150)
+    command += ["--reuse-values", "--wait", "--timeout", "180s", "--set", ",".join(settings)]
+    subprocess.run(command, check=True, capture_output=True, text=True, timeout=210)
 
 
 def steady(stack: Stack, **spec: Any) -> dict[str, Any]:
