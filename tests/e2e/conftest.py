@@ -1,6 +1,7 @@
 """The stack under test: a kind cluster of its own with both charts, installed by the steps that `make demo` uses.
 
 HOLDED_E2E_KEEP=1 leaves the cluster standing for another run or a look around; otherwise it is deleted at the end.
+HOLDED_E2E_CLUSTER names another cluster than `holded-e2e`.
 """
 
 import os
@@ -22,7 +23,7 @@ from tests.support.cluster import Cluster
 from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
-CLUSTER = "holded-e2e"
+CLUSTER = os.environ.get("HOLDED_E2E_CLUSTER", "holded-e2e")
 NAMESPACE = "holded"
 OPERATOR_NAMESPACE = "holded-system"
 KAFKA_BIN = "/opt/kafka/bin"

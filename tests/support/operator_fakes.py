@@ -35,17 +35,19 @@ class World:
 
     def operator(self) -> Reconciler:
         """Return a freshly started operator, which remembers nothing."""
-        return Reconciler(
-            Context(
-                config=OperatorConfig(migrations_dir=Path("/nowhere")),
-                images=Images(collector="c:1", worker="w:1", sink="s:1"),
-                kubernetes=self.kubernetes,
-                kafka=self.kafka,
-                registry=self.registry,
-                database=self.database,
-                now=lambda: datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=self.seconds),
-                clock=lambda: self.seconds,
-            )
+        return Reconciler(self.context())
+
+    def context(self) -> Context:
+        """Return what an operator works with."""
+        return Context(
+            config=OperatorConfig(migrations_dir=Path("/nowhere")),
+            images=Images(collector="c:1", worker="w:1", sink="s:1"),
+            kubernetes=self.kubernetes,
+            kafka=self.kafka,
+            registry=self.registry,
+            database=self.database,
+            now=lambda: datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=self.seconds),
+            clock=lambda: self.seconds,
         )
 
     def forget_writes(self) -> None:

@@ -3,32 +3,47 @@
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 from typing import cast
 
 import kopf
 
 from holded_contracts.io.probes import Probes
+from holded_operator.admission.findings import Examiner
 from holded_operator.config import OperatorConfig
 from holded_operator.context import Production
 from holded_operator.exceptions import OperatorError
-from holded_operator.handlers.health import MAX_SILENCE_SECONDS, Liveness
+from holded_operator.handlers.admission import AdmissionServer, AdmissionThread
+from holded_operator.handlers.certificates import CertificateKeeper
+from holded_operator.handlers.election import Elector
+from holded_operator.handlers.health import LEADER, MAX_SILENCE_SECONDS, Liveness, State
 from holded_operator.handlers.logs import configure_logging
 from holded_operator.handlers.loops import BEAT_SECONDS, ReconcileLoops
 from holded_operator.handlers.watches import register, settings
+from holded_operator.leadership import Candidate
 from holded_operator.reconciler import Reconciler
+
+LOST = 3
+"""Exit code of a leader that could not keep its Lease; the kubelet starts it again, to stand by."""
 
 _log = logging.getLogger("holded_operator")
 
 
 async def run(config: OperatorConfig) -> None:
     """Run until a signal comes or a watch fails for good."""
-    production, liveness, listed = Production.connect(config), Liveness(), asyncio.Event()
+    candidate = Candidate(config.pod_name) if config.own_name else None
+    production = Production.connect(config) if candidate is None else Production.connect(config, candidate.leads)
+    elector = None if candidate is None else Elector(production.own, candidate)
+    admission = _serve_admission(production) if config.admission_port else None
+    liveness, listed = Liveness(), asyncio.Event()
+    state = State(candidate, listed, None if admission is None else admission.ready)
     loops = ReconcileLoops(Reconciler(production.context).reconcile, config, liveness)
     probes = Probes(
         config.probes_port,
         heartbeat=liveness,
-        ready=lambda: None if listed.is_set() else "the resources have not been listed yet",
+        ready=state.unready,
+        describe=state.describe,
         max_silence_seconds=MAX_SILENCE_SECONDS,
     )
     beating = asyncio.create_task(loops.beat(), name="beat")
@@ -38,7 +53,8 @@ async def run(config: OperatorConfig) -> None:
     )
     try:
         await _wait_for_definition(production)
-        # Made before kopf starts: what is made later, kopf ends in its own way when it stops.
+        # Tasks are made before kopf starts: what is made later, kopf ends in its own way when it stops.
+        leading = await _lead(elector)
         audit = asyncio.create_task(loops.audit(production.kubernetes.list_pipelines, listed), name="audit")
         registry = kopf.OperatorRegistry()
         register(registry, loops)
@@ -52,10 +68,46 @@ async def run(config: OperatorConfig) -> None:
             )
         finally:
             audit.cancel()
+            leading.cancel()
     finally:
+        if elector is not None:
+            await elector.release()
+        if admission is not None:
+            await asyncio.to_thread(admission.close)
         beating.cancel()
         probes.close()
         production.close()
+
+
+def _serve_admission(production: Production) -> AdmissionThread:
+    """Start the admission webhook, which every replica serves."""
+    config, context = production.context.config, production.for_admission()
+    keeper = CertificateKeeper(production.own, service=config.own_name, namespace=config.own_namespace)
+    server = AdmissionServer(
+        Examiner(context).examine,
+        keeper,
+        port=config.admission_port,
+        seconds=config.admission_seconds,
+        namespaces=config.watch_namespaces,
+    )
+    return AdmissionThread(server, keeper)
+
+
+async def _lead(elector: Elector | None) -> asyncio.Future[None]:
+    """Wait until this replica leads; return what keeps it so."""
+    if elector is None:
+        LEADER.set(1)
+        return asyncio.get_running_loop().create_future()
+    await elector.acquire()
+    return asyncio.create_task(_end_with(elector), name="leading")
+
+
+async def _end_with(elector: Elector) -> None:
+    """End the process with its leadership: at once, since whatever it still does may cross the next leader's work."""
+    await elector.keep()
+    _log.error("this replica leads no more: it could not renew the Lease in time, or another has taken it")
+    logging.shutdown()
+    os._exit(LOST)
 
 
 async def _wait_for_definition(production: Production) -> None:

@@ -39,7 +39,15 @@ class OperatorConfig(BaseSettings):
     probes_port: int = 8080
     """Port of /health, /ready and /metrics."""
     pod_name: str = "local"
-    """Identity of this process in Events (downward API)."""
+    """Identity of this process in Events and in the Lease (downward API)."""
+    own_namespace: str = "default"
+    """Namespace of what the operator keeps for itself (downward API)."""
+    own_name: str = ""
+    """Name of its Lease, and of the Service, Secret and configuration of its admission webhook; empty: no election."""
+    admission_port: int = Field(default=0, ge=0, le=65_535)
+    """Port of the admission webhook; 0 means none."""
+    admission_seconds: float = Field(default=5.0, gt=0)
+    """Time for all checks of one review; less than the webhook's timeoutSeconds by what an answer takes."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "console"] = "json"
 

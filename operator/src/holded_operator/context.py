@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from holded_operator.config import OperatorConfig, images
@@ -11,7 +11,9 @@ from holded_operator.gateways.interfaces import DatabaseGateway, KafkaGateway, K
 from holded_operator.gateways.kafka import KafkaAdmin
 from holded_operator.gateways.kubernetes import KubernetesApi
 from holded_operator.gateways.mysql import MySQLDatabase
+from holded_operator.gateways.own_objects import OwnObjects
 from holded_operator.gateways.registry import SchemaRegistry
+from holded_operator.leadership import fenced
 
 
 def _now() -> datetime:
@@ -36,27 +38,40 @@ class Context:
 
 @dataclass(frozen=True)
 class Production:
-    """The context of a running operator together with what it has to close."""
+    """The contexts of a running operator together with what it has to close."""
 
     context: Context
+    """Of the passes; while there is an election, only the leader's gateways answer."""
     kubernetes: KubernetesApi
+    own: OwnObjects
     kafka: KafkaAdmin
     registry: SchemaRegistry
 
     @classmethod
-    def connect(cls, config: OperatorConfig) -> "Production":
+    def connect(cls, config: OperatorConfig, leading: Callable[[], bool] = lambda: True) -> "Production":
         """Build every gateway; nothing is contacted yet."""
         kubernetes = KubernetesApi.connect(instance=config.pod_name)
         kafka, registry = KafkaAdmin(), SchemaRegistry()
         context = Context(
             config=config,
             images=images(config),
-            kubernetes=kubernetes,
-            kafka=kafka,
-            registry=registry,
-            database=MySQLDatabase(config.migrations_dir),
+            kubernetes=fenced(kubernetes, leading),
+            kafka=fenced(kafka, leading),
+            registry=fenced(registry, leading),
+            database=fenced(MySQLDatabase(config.migrations_dir), leading),
         )
-        return cls(context=context, kubernetes=kubernetes, kafka=kafka, registry=registry)
+        own = OwnObjects.beside(kubernetes, namespace=config.own_namespace, name=config.own_name)
+        return cls(context=context, kubernetes=kubernetes, own=own, kafka=kafka, registry=registry)
+
+    def for_admission(self) -> Context:
+        """Return a context that only asks: every replica may use it, and it gives up in time."""
+        seconds = self.context.config.admission_seconds
+        return replace(
+            self.context,
+            kubernetes=self.kubernetes,
+            kafka=KafkaAdmin(request_timeout_seconds=seconds / 2),
+            registry=SchemaRegistry(request_timeout_seconds=seconds),
+        )
 
     def close(self) -> None:
         """Close all connections."""

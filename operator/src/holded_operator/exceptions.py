@@ -180,6 +180,19 @@ class TopicClaimedError(OperatorError):
         )
 
 
+class ReplicationFactorError(OperatorError):
+    """A topic has another replication factor than the resource asks for; told, never raised: the pipeline runs."""
+
+    reason = "ReplicationFactorDiffers"
+    system = "kafka"
+
+    def __init__(self, field: str, topic: str, *, live: int, wanted: int) -> None:
+        super().__init__(
+            f"{field}.replicationFactor: topic {topic} has {live} replicas instead of {wanted}; move its partitions"
+            " with kafka-reassign-partitions.sh, or set the number it has"
+        )
+
+
 class SilverNarrowerError(OperatorError):
     """Silver has fewer partitions than raw, in which the worker could not keep an event's partition."""
 
@@ -223,7 +236,8 @@ class IncompatibleSchemaError(OperatorError):
     def __init__(self, subject: str, level: str, messages: Sequence[str]) -> None:
         detail = "; ".join(messages) or "the registry gives no detail"
         super().__init__(
-            f"subject {subject!r} ({level}): this release's schema is incompatible with the latest version: {detail}"
+            f"spec.schemas.compatibility: subject {subject!r} ({level}): this release's schema is incompatible with the"
+            f" latest version: {detail}"
         )
         self.messages = tuple(messages)
 

@@ -193,7 +193,7 @@ class Reconciler:
         work.topics = ensure_topics(self._context.kafka, work.kafka, work.desired.topics, work.journal)
         differences = replication_differences(work.desired.topics, work.topics)
         if differences:
-            return "ReplicationFactorDiffers", "; ".join(differences)
+            return differences[0].reason, "; ".join(str(difference) for difference in differences)
         return UP_TO_DATE, f"{len(work.desired.topics)} topics are up to date"
 
     def _schemas(self, work: _Pass) -> tuple[str, str]:

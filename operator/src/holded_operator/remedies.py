@@ -77,7 +77,7 @@ REMEDIES: Final = (
     Remedy(
         ("SchemaIncompatible",),
         "this release's schema breaks the subject's compatibility",
-        "nothing rolls out; see who registered the other schema",
+        "nothing rolls out; see who registered the other schema, or name another topic",
     ),
     Remedy(
         ("DatabaseUnavailable",), "MySQL does not answer", "check `mysql.host`, `mysql.port`, network policies, MySQL"

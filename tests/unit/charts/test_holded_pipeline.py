@@ -24,6 +24,11 @@ def rules(manifests):
     ]
 
 
+def environment(deployment):
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    return {variable["name"]: variable for variable in container["env"]}
+
+
 @pytest.fixture
 def cluster_wide(render):
     return render("holded-pipeline")
@@ -58,7 +63,43 @@ def test_with_namespaces_there_are_no_cluster_wide_rights(in_namespaces):
     assert not of_kind(in_namespaces, "ClusterRole")
     assert not of_kind(in_namespaces, "ClusterRoleBinding")
     for kind in ("Role", "RoleBinding"):
-        assert {manifest["metadata"]["namespace"] for manifest in of_kind(in_namespaces, kind)} == {"orders", "billing"}
+        found = {manifest["metadata"]["namespace"]: manifest for manifest in of_kind(in_namespaces, kind)}
+        own = found.pop("unit")
+        assert found.keys() == {"orders", "billing"}
+        assert own["metadata"]["name"].endswith("-own"), "in its own namespace only what is its own"
+
+
+@pytest.mark.parametrize("namespaces", [(), ("watchNamespaces={orders}",)], ids=["everywhere", "namespaces"])
+def test_what_the_operator_keeps_for_itself_it_may_touch_by_name_only(render, namespaces):
+    manifests = render("holded-pipeline", "admission.enabled=true", *namespaces)
+    (deployment,) = of_kind(manifests, "Deployment")
+    name = environment(deployment)["HOLDED_OPERATOR_OWN_NAME"]["value"]
+    found = {
+        (resource, verb): rule.get("resourceNames")
+        for rule in rules(manifests)
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+        if resource in {"leases", "validatingwebhookconfigurations"} or (resource == "secrets" and verb != "get")
+    }
+    assert found.pop(("leases", "create")) is None, "a right to create cannot be limited to a name"
+    assert found.keys() == {
+        ("leases", "get"),
+        ("leases", "update"),
+        ("secrets", "update"),
+        ("validatingwebhookconfigurations", "get"),
+        ("validatingwebhookconfigurations", "patch"),
+    }
+    assert all(names == [name] for names in found.values())
+    for kind in ("Service", "Secret", "ValidatingWebhookConfiguration"):
+        assert [manifest["metadata"]["name"] for manifest in of_kind(manifests, kind)] == [name]
+
+
+def test_without_the_webhook_there_is_nothing_of_it(cluster_wide):
+    assert not of_kind(cluster_wide, "ValidatingWebhookConfiguration") + of_kind(cluster_wide, "Secret")
+    assert not [rule for rule in rules(cluster_wide) if "admissionregistration.k8s.io" in rule["apiGroups"]]
+    assert not [rule for rule in rules(cluster_wide) if "secrets" in rule["resources"] and rule["verbs"] != ["get"]]
+    (deployment,) = of_kind(cluster_wide, "Deployment")
+    assert "HOLDED_OPERATOR_ADMISSION_PORT" not in environment(deployment)
 
 
 def test_bindings_name_the_operators_account(cluster_wide, in_namespaces):
@@ -110,10 +151,98 @@ def test_tags_of_images_can_differ(render):
     assert {"name": "HOLDED_OPERATOR_IMAGE_WORKER", "value": "holded-pipeline/worker:1.2.3"} in container["env"]
 
 
-def test_one_operator_at_a_time(cluster_wide):
+def test_one_replica_needs_neither_spreading_nor_a_budget(cluster_wide):
     (deployment,) = of_kind(cluster_wide, "Deployment")
     assert deployment["spec"]["replicas"] == 1
-    assert deployment["spec"]["strategy"] == {"type": "Recreate"}
+    assert "topologySpreadConstraints" not in deployment["spec"]["template"]["spec"]
+    assert not of_kind(cluster_wide, "PodDisruptionBudget")
+
+
+def test_however_many_replicas_there_are_they_elect_one(cluster_wide, render):
+    for manifests in (cluster_wide, render("holded-pipeline", "replicaCount=2")):
+        (deployment,) = of_kind(manifests, "Deployment")
+        assert deployment["spec"]["strategy"] == {
+            "type": "RollingUpdate",
+            "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0},
+        }, "a new one stands by before an old one stops"
+        found = environment(deployment)
+        assert found["HOLDED_OPERATOR_OWN_NAME"]["value"] == deployment["metadata"]["name"]
+        for variable, field in (("OWN_NAMESPACE", "metadata.namespace"), ("POD_NAME", "metadata.name")):
+            assert found[f"HOLDED_OPERATOR_{variable}"]["valueFrom"]["fieldRef"]["fieldPath"] == field
+
+
+def test_two_replicas_are_spread_and_protected(render):
+    manifests = render("holded-pipeline", "replicaCount=2")
+    (deployment,) = of_kind(manifests, "Deployment")
+    assert deployment["spec"]["replicas"] == 2
+    (spread,) = deployment["spec"]["template"]["spec"]["topologySpreadConstraints"]
+    (budget,) = of_kind(manifests, "PodDisruptionBudget")
+    assert budget["spec"]["maxUnavailable"] == 1
+    labels = deployment["spec"]["template"]["metadata"]["labels"]
+    for selector in (spread["labelSelector"], budget["spec"]["selector"]):
+        assert selector["matchLabels"].items() <= labels.items()
+
+
+def webhook(manifests):
+    (configuration,) = of_kind(manifests, "ValidatingWebhookConfiguration")
+    (found,) = configuration["webhooks"]
+    return found
+
+
+def test_the_webhook_changes_nothing_and_hears_of_specs_only(render):
+    found = webhook(render("holded-pipeline", "admission.enabled=true"))
+    assert found["sideEffects"] == "None"
+    assert found["failurePolicy"] == "Ignore"
+    (rule,) = found["rules"]
+    assert rule["operations"] == ["CREATE", "UPDATE"]
+    assert rule["resources"] == ["holdedpipelines"], "neither status nor scale"
+    conditions = {condition["name"]: condition["expression"] for condition in found["matchConditions"]}
+    assert conditions == {
+        "spec-changed": "request.operation == 'CREATE' || object.spec != oldObject.spec",
+        "not-deleted": "!has(object.metadata.deletionTimestamp)",
+    }
+
+
+def test_what_the_operator_writes_into_the_configuration_is_not_the_charts(render):
+    manifests = render("holded-pipeline", "admission.enabled=true")
+    config = webhook(manifests)["clientConfig"]
+    assert "caBundle" not in config
+    assert "path" not in config["service"]
+    (secret,) = of_kind(manifests, "Secret")
+    assert not {"data", "stringData"} & secret.keys()
+
+
+def test_the_webhook_reaches_a_port_that_the_operator_serves(render):
+    manifests = render("holded-pipeline", "admission.enabled=true", "networkPolicy.enabled=true")
+    (deployment,) = of_kind(manifests, "Deployment")
+    (service,) = of_kind(manifests, "Service")
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+    assert environment(deployment)["HOLDED_OPERATOR_ADMISSION_PORT"]["value"] == str(ports["admission"])
+    assert service["spec"]["ports"][0]["targetPort"] == "admission"
+    assert webhook(manifests)["clientConfig"]["service"]["port"] == service["spec"]["ports"][0]["port"]
+    assert service["spec"]["selector"].items() <= deployment["spec"]["template"]["metadata"]["labels"].items()
+    (policy,) = of_kind(manifests, "NetworkPolicy")
+    assert "admission" in {port["port"] for port in policy["spec"]["ingress"][0]["ports"]}
+
+
+@pytest.mark.parametrize("patience", [4, 8, 30])
+def test_the_checks_end_before_the_api_servers_patience(render, patience):
+    manifests = render("holded-pipeline", "admission.enabled=true", f"admission.timeoutSeconds={patience}")
+    (deployment,) = of_kind(manifests, "Deployment")
+    assert webhook(manifests)["timeoutSeconds"] == patience
+    assert float(environment(deployment)["HOLDED_OPERATOR_ADMISSION_SECONDS"]["value"]) == patience - 3
+
+
+def test_the_webhook_is_asked_about_served_namespaces_only(render):
+    found = webhook(render("holded-pipeline", "admission.enabled=true", "watchNamespaces={orders,billing}"))
+    (expression,) = found["namespaceSelector"]["matchExpressions"]
+    assert expression == {
+        "key": "kubernetes.io/metadata.name",
+        "operator": "In",
+        "values": ["orders", "billing"],
+    }
+    assert "namespaceSelector" not in webhook(render("holded-pipeline", "admission.enabled=true"))
 
 
 def test_a_network_policy_is_optional(cluster_wide, render):
@@ -122,7 +251,14 @@ def test_a_network_policy_is_optional(cluster_wide, render):
 
 
 @pytest.mark.parametrize(
-    "wrong", ["images.worker.tga=1", "watchNamespaces={Orders}", "images.pullPolicy=Sometimes", "replicas=2"]
+    "wrong",
+    [
+        "images.worker.tga=1",
+        "watchNamespaces={Orders}",
+        "images.pullPolicy=Sometimes",
+        "replicas=2",
+        "admission.failurePolicy=Maybe",
+    ],
 )
 def test_a_wrong_value_is_refused_by_name(render, wrong):
     name = re.split(r"[.=]", wrong)[0]

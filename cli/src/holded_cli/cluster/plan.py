@@ -6,7 +6,6 @@ from enum import StrEnum
 from typing import Any
 
 from pydantic import ValidationError
-from pydantic.alias_generators import to_camel
 
 from holded_cli.cluster.difference import Difference, differences
 from holded_cli.cluster.pods import component_of
@@ -30,12 +29,11 @@ from holded_operator.exceptions import (
     ObjectRejectedError,
     ObjectTerminatingError,
     TopicClaimedError,
-    TopicShrinkError,
-    TopicTooSmallError,
 )
 from holded_operator.gateways.interfaces import Body, InspectionGateway, object_id
 from holded_operator.gateways.objects import content, refuse_foreign
 from holded_operator.steps.claims import check_claims
+from holded_operator.steps.topics import contradictions
 from holded_operator.steps.workloads import WORKLOAD_KINDS, Children
 from holded_operator.validation import problems_of, validate
 
@@ -257,14 +255,9 @@ def _partitions(live: Body | None) -> Mapping[str, int]:
 
 
 def _impossible(desired: DesiredState, live: Body | None) -> Iterator[str]:
-    """Yield what Kafka cannot do, as the operator's condition would say it."""
-    known = _partitions(live)
-    for spec in desired.topics:
-        field, now = f"spec.topics.{to_camel(spec.artefact.value)}", known.get(spec.name, spec.partitions)
-        if spec.managed and now > spec.partitions:
-            yield str(TopicShrinkError(field, spec.name, live=now, wanted=spec.partitions))
-        if not spec.managed and now < spec.partitions:
-            yield str(TopicTooSmallError(field, spec.name, live=now, wanted=spec.partitions))
+    """Yield what Kafka cannot do, as the operator's condition would say it; an unknown topic is taken as asked for."""
+    asked = {spec.name: spec.partitions for spec in desired.topics}
+    return (str(error) for error in contradictions(desired.topics, {**asked, **_partitions(live)}))
 
 
 def _topics(desired: DesiredState, live: Body | None, before: DesiredState | None) -> Iterator[Step]:

@@ -279,6 +279,40 @@ class DatabaseGateway(Protocol):
         ...
 
 
+class OwnObjectsGateway(Protocol):
+    """What the operator keeps for itself in the cluster: all of one name, in its own namespace."""
+
+    def read_lease(self) -> Body:
+        """Return the Lease; one without a resource version does not exist yet."""
+        ...
+
+    def write_lease(self, lease: Body) -> None:
+        """Create or replace the Lease, exactly the version that was read.
+
+        Raises
+        ------
+        StaleObjectError
+            If somebody else was faster.
+        """
+        ...
+
+    def read_certificate(self) -> Body:
+        """Return the Secret of the admission webhook's certificate."""
+        ...
+
+    def write_certificate(self, secret: Body) -> None:
+        """Replace the Secret, exactly the version that was read; raises StaleObjectError as `write_lease`."""
+        ...
+
+    def read_webhooks(self) -> Body:
+        """Return our ValidatingWebhookConfiguration."""
+        ...
+
+    def patch_webhooks(self, configuration: Body, ca_bundle: str, path: str) -> None:
+        """Set caBundle (base64) and path of every webhook in our ValidatingWebhookConfiguration."""
+        ...
+
+
 def object_id(body: Body) -> str:
     """Return "Kind name", as messages name an object."""
     return f"{body['kind']} {body['metadata']['name']}"

@@ -40,6 +40,7 @@ from holded_operator.exceptions import (
     ForbiddenError,
     KubernetesUnavailableError,
     ObjectRejectedError,
+    OperatorError,
     StaleObjectError,
 )
 from holded_operator.gateways.interfaces import Applied, Body, Change, is_owned_by, object_id
@@ -74,6 +75,8 @@ class NotFoundError(Exception):
 
 class KubernetesApi:
     """The `KubernetesGateway` of production. Safe for use by several threads."""
+
+    _timeouts = (CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS)
 
     def __init__(
         self, api: client.ApiClient, *, instance: str = "local", clock: Callable[[], float] = time.monotonic
@@ -272,13 +275,7 @@ class KubernetesApi:
                 what="an Event",
                 body=event,
             )
-        except (
-            NotFoundError,
-            ForbiddenError,
-            KubernetesUnavailableError,
-            ObjectRejectedError,
-            StaleObjectError,
-        ) as error:
+        except (NotFoundError, OperatorError) as error:
             _log.warning("Event %s was not written: %s", reason, error)
 
     @property
@@ -337,7 +334,7 @@ class KubernetesApi:
                     body=body,
                     auth_settings=["BearerToken"],
                 ),
-                _request_timeout=(CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS),
+                _request_timeout=self._timeouts,
             )
             data: bytes = response.read()
         except (urllib3.exceptions.HTTPError, client.ApiException, OSError) as error:

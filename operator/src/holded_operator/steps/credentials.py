@@ -107,6 +107,13 @@ def database_access(pipeline: HoldedPipeline, secrets: Secrets) -> DatabaseAcces
     )
 
 
+def collector_keys(pipeline: HoldedPipeline, secrets: Secrets) -> None:
+    """Raise SecretMissingError if the senders' keys are asked for and not there: no collector could start."""
+    reference = pipeline.spec.collector.authentication.secret_ref
+    if reference is not None:
+        secrets.require("spec.collector.authentication.secretRef", reference.name)
+
+
 def _credentials(secrets: Secrets, field: str, reference: SecretRef | None) -> tuple[str | None, str | None]:
     if reference is None:
         return None, None

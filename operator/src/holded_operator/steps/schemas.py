@@ -1,6 +1,6 @@
 """Subjects: compatibility level, compatibility check of all, then registration of what is new."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from holded_operator.desired import SubjectSpec
 from holded_operator.exceptions import IncompatibleSchemaError
@@ -36,15 +36,41 @@ def ensure_subjects(
     return {name: schema for name, schema in standing.items() if schema is not None}
 
 
-def _check(registry: RegistryGateway, access: RegistryAccess, spec: SubjectSpec) -> None:
+def incompatibility(
+    registry: RegistryGateway, access: RegistryAccess, spec: SubjectSpec
+) -> IncompatibleSchemaError | None:
+    """Return what today's rule of the subject has against the schema; nothing is changed.
+
+    Not every registry says why: the error's `messages` may be empty.
+    """
     messages = registry.incompatibilities(access, spec.name, spec.schema_text)
-    if messages is None:
+    return None if messages is None else IncompatibleSchemaError(spec.name, spec.compatibility, messages)
+
+
+def _check(registry: RegistryGateway, access: RegistryAccess, spec: SubjectSpec) -> None:
+    found = incompatibility(registry, access, spec)
+    if found is None:
         return
-    if not messages:
+    if not found.messages:
         # Some registries say why only when a registration breaks the rule, and refuse it.
         try:
             registry.register(access, spec.name, spec.schema_text)
         except IncompatibleSchemaError as error:
             raise IncompatibleSchemaError(spec.name, spec.compatibility, error.messages) from error
         return
-    raise IncompatibleSchemaError(spec.name, spec.compatibility, messages)
+    raise found
+
+
+def predicted(
+    registry: RegistryGateway, access: RegistryAccess, wanted: Sequence[SubjectSpec]
+) -> Iterator[IncompatibleSchemaError]:
+    """Yield what `ensure_subjects` would raise, without changing anything.
+
+    The registry judges by the level a subject has today. Where the resource asks for another one, only the pass, which
+    sets it, can tell; so nothing is said about such a subject.
+    """
+    for spec in wanted:
+        if registry.find(access, spec.name, spec.schema_text) is None:
+            found = incompatibility(registry, access, spec)
+            if found is not None and registry.compatibility(access, spec.name) == spec.compatibility:
+                yield found

@@ -1,13 +1,20 @@
 """Topics: create, grow, configure. Never shrink, never touch what is `managed: false`."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from pydantic.alias_generators import to_camel
 
 from holded_contracts.topics import Artefact
 from holded_operator.desired import TopicSpec
-from holded_operator.exceptions import SilverNarrowerError, TopicMissingError, TopicShrinkError, TopicTooSmallError
+from holded_operator.exceptions import (
+    OperatorError,
+    ReplicationFactorError,
+    SilverNarrowerError,
+    TopicMissingError,
+    TopicShrinkError,
+    TopicTooSmallError,
+)
 from holded_operator.gateways.interfaces import KafkaAccess, KafkaGateway, TopicState
 from holded_operator.steps.journal import Journal
 
@@ -34,19 +41,28 @@ def ensure_topics(
 
 
 def check(wanted: Sequence[TopicSpec], live: Mapping[str, TopicState]) -> None:
-    """Raise TopicMissing-, TopicTooSmall-, TopicShrink- or SilverNarrowerError for what cannot be brought about."""
+    """Raise the first of `contradictions`."""
+    for error in contradictions(wanted, {name: state.partitions for name, state in live.items()}):
+        raise error
+
+
+def contradictions(wanted: Sequence[TopicSpec], live: Mapping[str, int]) -> Iterator[OperatorError]:
+    """Yield a TopicMissing-, TopicTooSmall-, TopicShrink- or SilverNarrowerError for all that cannot be brought about.
+
+    `live` has the partitions of the topics that exist, by name.
+    """
     for spec in wanted:
-        field, state = f"spec.topics.{to_camel(spec.artefact.value)}", live.get(spec.name)
-        if state is None:
+        field, partitions = f"spec.topics.{to_camel(spec.artefact.value)}", live.get(spec.name)
+        if partitions is None:
             if not spec.managed:
-                raise TopicMissingError(field, spec.name)
-        elif spec.managed and state.partitions > spec.partitions:
-            raise TopicShrinkError(field, spec.name, live=state.partitions, wanted=spec.partitions)
-        elif not spec.managed and state.partitions < spec.partitions:
-            raise TopicTooSmallError(field, spec.name, live=state.partitions, wanted=spec.partitions)
-    widths = {spec.artefact: _width(spec, live.get(spec.name)) for spec in wanted}
+                yield TopicMissingError(field, spec.name)
+        elif spec.managed and partitions > spec.partitions:
+            yield TopicShrinkError(field, spec.name, live=partitions, wanted=spec.partitions)
+        elif not spec.managed and partitions < spec.partitions:
+            yield TopicTooSmallError(field, spec.name, live=partitions, wanted=spec.partitions)
+    widths = {spec.artefact: _width(spec, live.get(spec.name, 0)) for spec in wanted}
     if widths[Artefact.SILVER] < widths[Artefact.RAW]:
-        raise SilverNarrowerError(silver=widths[Artefact.SILVER], raw=widths[Artefact.RAW])
+        yield SilverNarrowerError(silver=widths[Artefact.SILVER], raw=widths[Artefact.RAW])
 
 
 def config_changes(spec: TopicSpec, state: TopicState) -> dict[str, str]:
@@ -59,14 +75,20 @@ def config_resets(spec: TopicSpec, state: TopicState) -> list[str]:
     return sorted(key for key in state.overrides - spec.config.keys() if not FOREIGN_CONFIG.fullmatch(key))
 
 
-def replication_differences(wanted: Sequence[TopicSpec], live: Mapping[str, TopicState]) -> list[str]:
-    """Return a sentence for each topic with another replication factor than its spec asks for."""
+def replication_differences(
+    wanted: Sequence[TopicSpec], live: Mapping[str, TopicState]
+) -> list[ReplicationFactorError]:
+    """Return an error for each topic that exists with another replication factor than its spec asks for."""
     return [
-        f"spec.topics.{to_camel(spec.artefact.value)}.replicationFactor: topic {spec.name} has "
-        f"{live[spec.name].replication_factor} replicas instead of {spec.replication_factor}; move its partitions with"
-        " kafka-reassign-partitions.sh, or set the number it has"
+        ReplicationFactorError(
+            f"spec.topics.{to_camel(spec.artefact.value)}",
+            spec.name,
+            live=live[spec.name].replication_factor,
+            wanted=spec.replication_factor,
+        )
         for spec in wanted
         if spec.managed
+        and spec.name in live
         and spec.replication_factor is not None
         and live[spec.name].replication_factor != spec.replication_factor
     ]
@@ -100,8 +122,7 @@ def _ensure(
         journal.changed("TopicConfigUpdated", f"Set {settings} of topic {spec.name}")
 
 
-def _width(spec: TopicSpec, state: TopicState | None) -> int:
-    live = 0 if state is None else state.partitions
+def _width(spec: TopicSpec, live: int) -> int:
     return max(live, spec.partitions) if spec.managed else live
 
 

@@ -10,7 +10,7 @@ from holded_operator.desired import Component, DesiredState
 from holded_operator.exceptions import OperatorError, UnavailableError
 from holded_operator.gateways.interfaces import Body, Change, KubernetesGateway, object_id
 from holded_operator.status import COLLECTOR_READY, SINK_READY, SUSPENDED, WORKER_READY, PartResult
-from holded_operator.steps.credentials import Secrets
+from holded_operator.steps.credentials import Secrets, collector_keys
 from holded_operator.steps.journal import Journal
 from holded_operator.steps.pods import trouble
 
@@ -78,7 +78,9 @@ def apply_components(
     failures: dict[Component, OperatorError] = {}
     for component in ROLLOUT:
         try:
-            _check_secrets(pipeline, component, secrets)
+            if component is Component.COLLECTOR:
+                # The other Secrets were read on the way to the outside systems.
+                collector_keys(pipeline, secrets)
             for wanted in desired.of(component):
                 live = _apply(kubernetes, body, wanted, children, journal)
                 if wanted["kind"] in WORKLOAD_KINDS:
@@ -128,13 +130,6 @@ def result(
         return PartResult(name, ok=False, reason="PodsFailing", message=f"{message}: {problem}")
     reason = "PodsNotReady" if seen and updated >= wanted else "RollingOut"
     return PartResult(name, ok=False, reason=reason, message=message)
-
-
-def _check_secrets(pipeline: HoldedPipeline, component: Component, secrets: Secrets) -> None:
-    """Refuse a component whose pods could not start; the other Secrets were read on the way to the outside systems."""
-    reference = pipeline.spec.collector.authentication.secret_ref
-    if component is Component.COLLECTOR and reference is not None:
-        secrets.require("spec.collector.authentication.secretRef", reference.name)
 
 
 def _apply(kubernetes: KubernetesGateway, body: Body, wanted: Body, children: Children, journal: Journal) -> Body:

@@ -31,7 +31,7 @@ class Probes:
     """HTTP server with /health, /ready and /metrics, in a daemon thread.
 
     health is 503 when the heartbeat is older than `max_silence_seconds`; ready is 503 with the reason while `ready`
-    returns one.
+    returns one, and otherwise tells what `describe` returns.
     """
 
     def __init__(
@@ -40,6 +40,7 @@ class Probes:
         *,
         heartbeat: Heartbeat,
         ready: Callable[[], str | None],
+        describe: Callable[[], str] = lambda: "ready",
         max_silence_seconds: float = 120.0,
     ) -> None:
         def answer(path: str) -> tuple[int, str, bytes]:
@@ -51,7 +52,7 @@ class Probes:
                 return (200 if alive else 503), "text/plain", f"last turn {age:.0f} s ago\n".encode()
             if path == "/ready":
                 reason = ready()
-                return (200 if reason is None else 503), "text/plain", f"{reason or 'ready'}\n".encode()
+                return (200 if reason is None else 503), "text/plain", f"{reason or describe()}\n".encode()
             return 404, "text/plain", b"known paths: /health /ready /metrics\n"
 
         class Handler(BaseHTTPRequestHandler):
