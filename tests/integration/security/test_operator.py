@@ -205,7 +205,7 @@ def outcomes(secured: Secured) -> Iterator[dict[str, Conditions]]:
             found.append({part: copy.deepcopy(pipeline.condition(part)) for part in PARTS})
         return found
 
-    with ThreadPoolExecutor(len(made)) as pool:
+    with ThreadPoolExecutor(10) as pool:
         yield dict(zip(made, pool.map(twice, made), strict=True))
     for pipeline in made.values():
         pipeline.close()
@@ -214,7 +214,7 @@ def outcomes(secured: Secured) -> Iterator[dict[str, Conditions]]:
 @pytest.mark.parametrize("name", WORKING)
 def test_every_way_of_access_works(name: str, outcomes: dict[str, Conditions]) -> None:
     for conditions in outcomes[name]:
-        assert [conditions[part]["status"] for part in PARTS] == ["True"] * 3, conditions
+        assert {part: conditions[part]["message"] for part in PARTS if conditions[part]["status"] != "True"} == {}
 
 
 @pytest.mark.parametrize("name", FAULTS)
@@ -225,4 +225,4 @@ def test_a_fault_is_one_condition_that_names_the_field(name: str, outcomes: dict
     assert fault.says in told["message"]
     assert second[fault.part]["message"] == told["message"], "the same fault must not write the status anew"
     others = [part for part in PARTS if part != fault.part]
-    assert [first[part]["status"] for part in others] == ["True"] * 2, "the other systems have nothing to do with it"
+    assert {part: first[part]["message"] for part in others if first[part]["status"] != "True"} == {}

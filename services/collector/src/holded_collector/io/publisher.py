@@ -76,7 +76,7 @@ class KafkaPublisher:
             threading.Thread(target=self._poll, name="kafka-callbacks", daemon=True),
             threading.Thread(target=self._watch, name="kafka-watch", daemon=True),
         ]
-        self._connections = ConnectionLog(logging.getLogger("librdkafka").log)
+        self._connections = ConnectionLog(_log_line)
         self._producer = Producer(producer_config(settings) | {"error_cb": self._on_error}, logger=self._connections)
 
     def start(self) -> None:
@@ -186,6 +186,12 @@ class KafkaPublisher:
         return True
 
 
+def _log_line(level: int, line: str) -> None:
+    """Log a line of librdkafka's; that brokers close idle connections is no news."""
+    if ": Disconnected" not in line:
+        logging.getLogger("librdkafka").log(level, "%s", line)
+
+
 def producer_config(settings: CollectorSettings) -> dict[str, str | int | float | bool]:
     """Return the librdkafka properties of the producer."""
     limits = settings.limits
@@ -207,5 +213,4 @@ def producer_config(settings: CollectorSettings) -> dict[str, str | int | float 
         "socket.timeout.ms": 10_000,
         "socket.keepalive.enable": True,
         "reconnect.backoff.max.ms": 1000,
-        "log.connection.close": False,
     }
