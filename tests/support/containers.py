@@ -84,7 +84,7 @@ def kafka_container(
     with container(KAFKA_IMAGE, ports=ports, environment=environment, **options) as started:
         bootstrap = f"127.0.0.1:{port}"
         admin = AdminClient({"bootstrap.servers": bootstrap, "logger": None} | {"log_level": 0})
-        wait_until(lambda: admin.list_topics(timeout=2).brokers, timeout=90, what="Kafka answers")
+        wait_until(lambda: admin.list_topics(timeout=2).brokers, timeout=180, what="Kafka answers")
         yield started, bootstrap
 
 

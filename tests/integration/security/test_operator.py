@@ -11,7 +11,7 @@ import pytest
 from tests.integration.security.harness import SecuredPipeline, key_pair, mutual, scram
 from tests.support.secured import WRONG_HOST, Secured
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
 type Change = Callable[[SecuredPipeline], object]
 type Conditions = list[dict[str, dict[str, str]]]

@@ -31,11 +31,11 @@ from holded_worker.io.topology import Admin, read_topology
 from tests.support.secured import HOST, WRONG_HOST, Certificates, Secured
 from tests.support.waiting import wait_until
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
 CA, CREDENTIALS = "spec.kafka.security.caSecretRef must hold", "spec.kafka.security.credentialsSecretRef"
 
-KAFKA_FAULTS = {
+KAFKA_FAULTS: dict[str, tuple[dict[str, Any], str]] = {
     "foreign authority": ({"ssl_ca_location": "foreign"}, CA),
     "the machine's authorities": ({"ssl_ca_location": None}, CA),
     "wrong password": ({"sasl_password": "wrong"}, CREDENTIALS),
@@ -138,7 +138,7 @@ def test_each_service_names_the_field_of_kafka(service: str, name: str, told: di
     assert "wrong" not in told[service, name], "a password is never told"
 
 
-REGISTRY_FAULTS = {
+REGISTRY_FAULTS: dict[str, tuple[dict[str, Any], str]] = {
     "foreign authority": ({"ca_location": "foreign"}, "spec.schemaRegistry.caSecretRef must hold"),
     "the machine's authorities": ({"ca_location": None}, "spec.schemaRegistry.caSecretRef must hold"),
     "wrong host name": ({"host": WRONG_HOST}, "spec.schemaRegistry.url must give a host"),
@@ -166,7 +166,7 @@ def test_the_reader_of_every_service_names_the_field_of_the_registry(
     reader.close()
 
 
-MYSQL_FAULTS = {
+MYSQL_FAULTS: dict[str, tuple[dict[str, Any], str, str]] = {
     "foreign authority": ({"ca_location": "foreign"}, "spec.mysql.tls.caSecretRef", "HOLDED_MYSQL__CA_LOCATION"),
     "empty authority": ({"ca_location": "empty"}, "spec.mysql.tls.caSecretRef: no PEM", "HOLDED_MYSQL__CA_LOCATION"),
     "missing authority": ({"ca_location": "missing"}, "spec.mysql.tls.caSecretRef: no", "HOLDED_MYSQL__CA_LOCATION"),

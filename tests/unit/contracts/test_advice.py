@@ -30,7 +30,7 @@ DENIED = _Error(29, "Broker: Topic authorization failed")
 def told(log: ConnectionLog, *lines: str) -> str:
     for line in lines:
         log.log(40, "%s [%s] %s", "FAIL", "rdkafka#producer-1", f"[thrd:x]: {line}")
-    return log.explain(TIMED_OUT)  # type: ignore[arg-type]
+    return log.explain(TIMED_OUT)
 
 
 def test_a_time_out_is_explained_by_what_the_connection_met() -> None:
@@ -54,9 +54,9 @@ def test_the_words_stay_while_the_cause_stays_and_change_with_it() -> None:
 def test_an_answer_of_the_broker_stands_for_itself() -> None:
     log = ConnectionLog()
     told(log, VERIFY.format("b1:9093/bootstrap", 3))
-    assert log.explain(DENIED) == "Broker: Topic authorization failed"  # type: ignore[arg-type]
+    assert log.explain(DENIED) == "Broker: Topic authorization failed"
     log.clear()
-    assert log.explain(TIMED_OUT) == "Local: Timed out"  # type: ignore[arg-type]
+    assert log.explain(TIMED_OUT) == "Local: Timed out"
 
 
 def test_every_line_is_handed_on() -> None:
