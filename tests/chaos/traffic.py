@@ -33,9 +33,9 @@ PATIENCE_SECONDS = 600.0
 class Load:
     """What is sent."""
 
-    rate: float = 150.0
+    rate: float = 100.0
     """Events a second."""
-    batch: int = 15
+    batch: int = 10
     """Events in a request."""
     shares: Shares = field(default_factory=lambda: Shares.of(duplicates=0.02, dead_letters=0.01))
     change: Callable[[bytes], bytes] = bytes

@@ -15,7 +15,7 @@ from holded_contracts.settings import MySQLSettings
 from tests.chaos.traffic import Notebook
 from tests.support.waiting import wait_until
 
-PROMPT_SECONDS = 5.0
+PROMPT_SECONDS = 10.0
 """An event is late when it is not in gold so long after its acknowledgement; traffic stands still when none comes."""
 CALM_SECONDS = 10.0
 """Events flow again when they have done so for this long."""
