@@ -20,20 +20,18 @@ class Scenario:
     """Begins the fault, holds it, ends it, and returns when it has ended: recovery is timed from there. What must be
     true during the fault is asserted in it."""
     load: Load = field(default_factory=Load)
-    nodes: int = 0
-    """Worker nodes it needs beside the first node."""
 
 
 SCENARIOS: dict[str, Scenario] = {}
 
 
-def scenario(*, load: Load | None = None, nodes: int = 0) -> Callable[[Fault], Fault]:
+def scenario(*, load: Load | None = None) -> Callable[[Fault], Fault]:
     """Register a function as a scenario under its name with dashes; its docstring's first line says what it does."""
 
     def register(fault: Fault) -> Fault:
         name = fault.__name__.replace("_", "-")
         about = (inspect.getdoc(fault) or "").partition("\n")[0].rstrip(".")
-        SCENARIOS[name] = Scenario(name, about, fault, load or Load(), nodes)
+        SCENARIOS[name] = Scenario(name, about, fault, load or Load())
         return fault
 
     return register

@@ -6,7 +6,9 @@ written to docs/bench/chaos.md; the exit code is 1 when an oracle is violated or
 
 import argparse
 import importlib
+import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -28,11 +30,15 @@ TESTBED = Testbed("holded-chaos", "tests/chaos/kind-config.yaml")
 MODULES = ("storms", "pods", "systems", "edits", "machines")
 """Of tests/chaos/scenarios, in the order in which they run."""
 
+ROWS = "rows.json"
+"""File beside the records that keeps the newest row of each scenario."""
+
 console = Console(width=int(os.environ.get("COLUMNS", "160")))
 
 
 def main() -> int:
     """Run the scenarios that were asked for."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))  # faults are undone on the way out
     for module in MODULES:
         importlib.import_module(f"tests.chaos.scenarios.{module}")
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -50,11 +56,11 @@ def main() -> int:
         kubeconfig = Path(folder) / "kubeconfig"
         world = World(TESTBED.stack(kubeconfig) if options.standing else installed(kubeconfig))
         world.install()
-        outcomes = [attempt(world, each, options.records) for each in chosen]
+        passed = [attempt(world, each, options.records) for each in chosen]
     if not options.keep:
         TESTBED.step("clean")
-    publish("chaos", "Faults under load", "make chaos", [table(outcomes), what(chosen)], {})
-    return 0 if all(outcome.passed for outcome in outcomes) else 1
+    publish("chaos", "Faults under load", "make chaos", [table(kept_rows(options.records)), what()], {})
+    return 0 if all(passed) else 1
 
 
 def installed(kubeconfig: Path) -> Stack:
@@ -73,29 +79,23 @@ def installed(kubeconfig: Path) -> Stack:
     return stack
 
 
-def attempt(world: World, scenario: Scenario, records: Path) -> Outcome:
-    """Run a scenario and say how it went; what breaks the run itself is a violation, too, and the next one goes on."""
+def attempt(world: World, scenario: Scenario, records: Path) -> bool:
+    """Run a scenario and keep its row; what breaks the run itself is a violation, too, and the next one goes on."""
     console.print(f"{time.strftime('%H:%M:%S')} {scenario.name}: {scenario.about}", markup=False, highlight=False)
     try:
         outcome = run(world, scenario, records / f"{scenario.name}.jsonl")
     except (AssertionError, OSError, LookupError, ValueError, subprocess.SubprocessError) as error:
         traceback.print_exc()
         outcome = Outcome(scenario, findings=Findings(others=[f"not finished: {str(error)[:300]}"]))
-    console.print(f"         {'passed' if outcome.passed else 'FAILED'}: {', '.join(cells(outcome)[1:])}", markup=False)
-    return outcome
+    console.print(f"         {', '.join(cells(outcome)[1:])}", markup=False)
+    kept = {row[0]: row for row in kept_rows(records)} | {scenario.name: cells(outcome)}
+    (records / ROWS).write_text(json.dumps(kept, indent=1))
+    return outcome.passed
 
 
 COLUMNS = (
-    *(
-        "Scenario",
-        "Acknowledged",
-        "Lost",
-        "Duplicated",
-        "Dead by mistake",
-        "Fault (s)",
-        "Recovery (s)",
-        "Other oracles",
-    ),
+    *("Scenario", "Verdict", "Acknowledged", "Lost", "Duplicated", "Dead by mistake", "Fault (s)", "Recovery (s)"),
+    *("Other oracles", "UTC"),
 )
 
 
@@ -105,32 +105,39 @@ def cells(outcome: Outcome) -> list[str]:
     recovery = "—" if outcome.recovery_seconds is None else f"{outcome.recovery_seconds:.0f}"
     return [
         outcome.scenario.name,
+        "passed" if outcome.passed else "FAILED",
         f"{outcome.acknowledged:,}",
         *(str(number) for number in (found.lost, found.duplicated, found.dead_by_mistake)),
         f"{outcome.fault_seconds:.0f}",
         recovery,
         "; ".join(found.others) or "hold",
+        time.strftime("%Y-%m-%d %H:%M", time.gmtime()),
     ]
 
 
-def table(outcomes: list[Outcome]) -> Section:
+def kept_rows(records: Path) -> list[list[str]]:
+    """Return the newest row of every scenario that has run here, in the scenarios' order."""
+    store = records / ROWS
+    rows: dict[str, list[str]] = json.loads(store.read_text()) if store.exists() else {}
+    return [rows[name] for name in SCENARIOS if name in rows]
+
+
+def table(rows: list[list[str]]) -> Section:
     """Return the table of what was found."""
-    failed = [outcome.scenario.name for outcome in outcomes if not outcome.passed]
-    return Section(
-        "Scenarios",
-        COLUMNS,
-        [cells(outcome) for outcome in outcomes],
-        [
-            f"Recovery: from the fault's end until events flow to gold again, for good; bar {RECOVERY_BAR_SECONDS:.0f} s.",
-            f"{len(outcomes) - len(failed)} of {len(outcomes)} scenarios passed"
-            + (f"; failed: {', '.join(failed)}." if failed else "."),
-        ],
-    )
+    failed = [row[0] for row in rows if row[1] != "passed"]
+    missing = [name for name in SCENARIOS if name not in {row[0] for row in rows}]
+    notes = [
+        f"Recovery: from the fault's end until events flow to gold again, for good; bar {RECOVERY_BAR_SECONDS:.0f} s.",
+        f"{len(rows) - len(failed)} of {len(rows)} passed" + (f"; failed: {', '.join(failed)}." if failed else "."),
+        "A run of some scenarios replaces their rows; UTC is when each was run last.",
+    ]
+    notes += [f"Not run: {', '.join(missing)}."] if missing else []
+    return Section("Scenarios", COLUMNS, rows, notes)
 
 
-def what(scenarios: list[Scenario]) -> Section:
+def what() -> Section:
     """Return what each scenario does."""
-    return Section("What happens", ("Scenario", "Fault"), [[each.name, each.about] for each in scenarios])
+    return Section("What happens", ("Scenario", "Fault"), [[each.name, each.about] for each in SCENARIOS.values()])
 
 
 if __name__ == "__main__":

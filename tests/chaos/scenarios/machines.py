@@ -8,7 +8,7 @@ from tests.support import nodes
 from tests.support.waiting import wait_until
 
 
-@scenario(nodes=2)
+@scenario()
 def node_drained(world: World) -> None:
     """The node of the sink is drained and comes back: pods are spread, and budgets keep a collector and a worker"""
     for component in ("collector", "worker"):
@@ -25,14 +25,14 @@ def node_drained(world: World) -> None:
     assert watch.least["collector"] >= 1, "the drain took both collectors at once"
 
 
-@scenario(nodes=2)
+@scenario()
 def node_frozen(world: World) -> None:
     """The node of the sink stands still for 45 seconds, then its pods go on as if nothing had been"""
     with nodes.frozen(_busy_node(world)):
         world.hold(45)
 
 
-@scenario(nodes=2)
+@scenario()
 def node_power_cycled(world: World) -> None:
     """The node of the sink loses its power; the fault ends when it is Ready again"""
     node = _busy_node(world)
