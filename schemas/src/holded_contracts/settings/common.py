@@ -31,8 +31,8 @@ _GIVING_UP = {
 }
 """Where the network drops packets nobody says so: what gets no answer is given up and tried anew.
 
-By librdkafka's defaults (60, 30 and 10 s) a client may notice so much later that the network is back. No request of ours
-takes a healthy broker this long; librdkafka gives those that wait for the consumer group times of their own.
+By librdkafka's defaults (60, 30 and 10 s) a client may notice so much later that the network is back. No request of
+ours takes a healthy broker this long; librdkafka gives those that wait for the consumer group times of their own.
 """
 
 
