@@ -107,14 +107,14 @@ def test_a_killed_migration_is_taken_up_again_past_its_stale_lock(
     assert gateway.migrate(access) == (last,)
 
 
-@pytest.mark.parametrize("statement", range(1, 12))
+@pytest.mark.parametrize("statement", range(1, 10))
 def test_an_operator_killed_while_yoyo_makes_its_own_tables_is_taken_up_again(
     gateway: MySQLDatabase, access: DatabaseAccess, monkeypatch: pytest.MonkeyPatch, statement: int
 ) -> None:
     count = itertools.count(1)
 
     def execute(backend: MySQLBackend, sql: str, params: Any = None) -> Any:
-        if next(count) == statement:
+        if "_yoyo_" in sql and next(count) == statement:
             raise KeyboardInterrupt
         return MySQLBackend.execute(backend, sql, params)
 
