@@ -14,9 +14,9 @@ import pymysql
 import pytest
 
 from holded_contracts.settings import MySQLSettings
-from tests.e2e.conftest import Stack
 from tests.support.cluster import Pipeline
 from tests.support.gold import check_exactly_once, check_summaries, rows
+from tests.support.stack import Stack
 from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]

@@ -29,14 +29,16 @@ class Cluster:
 
     def kubectl(self, *arguments: str, stdin: str | None = None, timeout: float = 120) -> str:
         """Run kubectl and return what it printed."""
-        done = subprocess.run(
-            ["kubectl", "--kubeconfig", str(self.kubeconfig), "--context", f"kind-{self.name}", *arguments],
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-        )
+        access = ("--kubeconfig", str(self.kubeconfig), "--context", f"kind-{self.name}")
+        return self._run("kubectl", *access, *arguments, stdin=stdin, timeout=timeout)
+
+    def helm(self, *arguments: str, timeout: float = 300) -> str:
+        """Run helm and return what it printed."""
+        access = ("--kubeconfig", str(self.kubeconfig), "--kube-context", f"kind-{self.name}")
+        return self._run("helm", *access, *arguments, timeout=timeout)
+
+    def _run(self, *command: str, timeout: float, stdin: str | None = None) -> str:
+        done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=timeout, check=False)
         if done.returncode:
             raise KubectlError(done.stderr.strip() or done.stdout.strip())
         return done.stdout

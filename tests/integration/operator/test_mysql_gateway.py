@@ -1,5 +1,6 @@
 """The MySQL gateway against a real server, with the repository's own migrations."""
 
+import itertools
 import secrets
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +10,7 @@ from typing import Any
 
 import pymysql
 import pytest
+from yoyo.backends.core import MySQLBackend
 
 from holded_contracts.settings import MySQLSettings
 from holded_operator.exceptions import (
@@ -18,6 +20,7 @@ from holded_operator.exceptions import (
     MigrationError,
     MigrationLockedError,
 )
+from holded_operator.gateways import mysql
 from holded_operator.gateways.interfaces import DatabaseAccess, LedgerTotals
 from holded_operator.gateways.mysql import MySQLDatabase
 from tests.support.containers import free_port
@@ -102,6 +105,25 @@ def test_a_killed_migration_is_taken_up_again_past_its_stale_lock(
         f"INSERT INTO {access.database}.yoyo_lock (locked, ctime, pid) VALUES (1, NOW(), 4711)",
     )
     assert gateway.migrate(access) == (last,)
+
+
+@pytest.mark.parametrize("statement", range(1, 10))
+def test_an_operator_killed_while_yoyo_makes_its_own_tables_is_taken_up_again(
+    gateway: MySQLDatabase, access: DatabaseAccess, monkeypatch: pytest.MonkeyPatch, statement: int
+) -> None:
+    count = itertools.count(1)
+
+    def execute(backend: MySQLBackend, sql: str, params: Any = None) -> Any:
+        if "_yoyo_" in sql and next(count) == statement:
+            raise KeyboardInterrupt
+        return MySQLBackend.execute(backend, sql, params)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(mysql._Backend, "execute", execute, raising=False)
+        with pytest.raises(KeyboardInterrupt):
+            gateway.migrate(access)
+    assert gateway.migrate(access)
+    assert gateway.migrate(access) == ()
 
 
 def test_two_operators_migrate_one_after_the_other(gateway: MySQLDatabase, access: DatabaseAccess) -> None:

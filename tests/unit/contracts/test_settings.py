@@ -74,3 +74,9 @@ def test_secrets_are_never_rendered(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_missing_setting_is_named(model: Callable[[], ServiceSettings]) -> None:
     with pytest.raises(ValueError, match="kafka"):
         model()
+
+
+def test_a_silent_network_is_given_up_well_before_a_minute_is_over():
+    config = KafkaSettings(bootstrap_servers="kafka:9092").client_config()
+    assert int(config["socket.timeout.ms"]) <= 15_000
+    assert int(config["socket.connection.setup.timeout.ms"]) + int(config["reconnect.backoff.max.ms"]) <= 10_000

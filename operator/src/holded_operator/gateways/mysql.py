@@ -69,7 +69,8 @@ _CREATED = re.compile(
 )
 _DROP_ORDER = ("EVENT", "TRIGGER", "VIEW", "PROCEDURE", "FUNCTION", "TABLE")
 _LOCK = "holded-operator.migrate.{}"
-_YOYO_TABLES = ("yoyo_lock", "_yoyo_log", "_yoyo_version", default_migration_table)
+_VERSION_TABLE = "_yoyo_version"
+_YOYO_TABLES = ("yoyo_lock", "_yoyo_log", _VERSION_TABLE, default_migration_table)
 
 
 class MySQLDatabase:
@@ -88,6 +89,8 @@ class MySQLDatabase:
             if not self._pending(cursor, access.database):
                 return tuple(done)
             with _advisory_lock(cursor, access.database):
+                if not _yoyo_is_installed(cursor, access.database):
+                    _drop_yoyo(cursor, access.database)
                 return (*done, *self._apply(access, self._pending(cursor, access.database)))
 
     def ledger(self, access: DatabaseAccess, raw_topic_id: str) -> LedgerTotals | None:
@@ -128,14 +131,8 @@ class MySQLDatabase:
         migrations = yoyo.read_migrations(str(self._migrations_dir))
         if not migrations:
             raise MigrationError("(none)", f"the folder {self._migrations_dir} of the operator's image holds none")
-        table = _rows(
-            cursor,
-            "SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s",
-            database,
-            default_migration_table,
-        )
         applied: set[str] = set()
-        if table:
+        if _yoyo_is_installed(cursor, database):
             query = f"SELECT migration_hash FROM `{database}`.`{default_migration_table}`"  # noqa: S608 -- as above
             applied = {row[0] for row in _rows(cursor, query)}
         return [migration for migration in migrations if migration.hash not in applied]
@@ -244,6 +241,26 @@ def _advisory_lock(cursor: Cursor, database: str) -> Iterator[None]:
         except pymysql.MySQLError:
             # The session is gone, and its locks with it.
             cursor.connection.close()
+
+
+def _yoyo_is_installed(cursor: Cursor, database: str) -> bool:
+    """Tell whether yoyo's own tables are complete: the last thing it writes when it makes them is their version.
+
+    It makes them in several statements, which MySQL cannot roll back, and never gets past what a killed process left.
+    """
+    found = _rows(
+        cursor,
+        "SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s",
+        database,
+        _VERSION_TABLE,
+    )
+    return bool(found and _rows(cursor, f"SELECT 1 FROM `{database}`.`{_VERSION_TABLE}` LIMIT 1"))  # noqa: S608 -- a checked identifier
+
+
+def _drop_yoyo(cursor: Cursor, database: str) -> None:
+    """Remove yoyo's incomplete tables: no migration is recorded in them, since none starts before they are complete."""
+    for table in _YOYO_TABLES:
+        cursor.execute(f"DROP TABLE IF EXISTS `{database}`.`{table}`")
 
 
 def _database_exists(cursor: Cursor, database: str) -> bool:

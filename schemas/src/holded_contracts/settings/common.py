@@ -24,6 +24,18 @@ class PipelineSettings(_Frozen):
     """Version of code, rules and weights; every silver row carries it."""
 
 
+_GIVING_UP = {
+    "socket.timeout.ms": 15_000,
+    "socket.connection.setup.timeout.ms": 5_000,
+    "reconnect.backoff.max.ms": 2_000,
+}
+"""Where the network drops packets nobody says so: what gets no answer is given up and tried anew.
+
+By librdkafka's defaults (60, 30 and 10 s) a client may notice so much later that the network is back. No request of
+ours takes a healthy broker this long; librdkafka gives those that wait for the consumer group times of their own.
+"""
+
+
 class KafkaSettings(_Frozen):
     """How to reach Kafka; file paths point into mounted Secrets."""
 
@@ -49,6 +61,7 @@ class KafkaSettings(_Frozen):
         return {
             "bootstrap.servers": self.bootstrap_servers,
             "security.protocol": self.security_protocol,
+            **_GIVING_UP,
             **{key: value for key, value in optional.items() if value is not None},
         }
 
