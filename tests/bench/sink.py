@@ -44,7 +44,7 @@ from holded_sink.io import statements
 from holded_sink.io.connection import Database
 from holded_sink.rows import event_row
 from tests.bench.report import Section, publish
-from tests.bench.sink_load import Load, fill, make_days, produce
+from tests.bench.sink_load import ACCOUNTS, Load, fill, make_days, produce
 from tests.bench.usage import CpuWatch
 from tests.support.containers import kafka_container, mysql_container, registry_container
 from tests.support.gold import rows
@@ -171,11 +171,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--store", type=int, default=40_000, help="rows stored in each round")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--batch", type=int, default=SinkBatch().max_rows, help="rows of a transaction")
+    parser.add_argument("--accounts", type=int, default=ACCOUNTS, help="customers in the load; try 500")
     parser.add_argument("--dry", action="store_true", help="print only, leave the page as it is")
     options = parser.parse_args(arguments)
     sizes = [size for size in (0, 1_000_000, 10_000_000) if size < options.rows] + [options.rows]
     with _servers() as (kafka, registry, mysql, mysqld):
-        bench = Bench(kafka, registry, mysql, mysqld, options.batch, options.store, Load())
+        bench = Bench(kafka, registry, mysql, mysqld, options.batch, options.store, Load(accounts=options.accounts))
         growth = [_at_size(bench, size, options.rounds) for size in sizes]
         console.print("two sinks against one …")
         pairs = [(bench.sinks(1, 2 * options.store), bench.sinks(2, 2 * options.store)) for _ in range(options.rounds)]
@@ -232,7 +233,10 @@ def _growth_section(sizes: list[int], growth: list[list[Round]], options: argpar
                 "Bare: rows prepared beforehand, PyMySQL's executemany into the same table, one commit per batch, with the "
                 "sink's session settings; the first column has the driver's default session."
             ),
-            "The sink: Kafka, Avro, event ids, rows, hourly and daily summaries, offsets, audit, one transaction.",
+            (
+                "The sink: Kafka, Avro, event ids, rows, hourly and daily summaries, offsets, audit, one transaction; "
+                f"events of {options.accounts:,} accounts."
+            ),
         ],
     )
 

@@ -32,15 +32,17 @@ _FILL_CHUNK = 250_000
 class Load:
     """Makes silver records of today that never repeat."""
 
-    def __init__(self, seed: int = 1) -> None:
+    def __init__(self, seed: int = 1, *, accounts: int = ACCOUNTS) -> None:
+        """`accounts` is the number of customers: the more, the more buckets of the summaries a batch touches."""
         self._random = Random(seed)  # noqa: S311 -- reproducible load, nothing secret
         self._made = 0
         self._templates = _templates()
-        self._weights = [1 / rank for rank in range(1, ACCOUNTS + 1)]
+        self._accounts = range(accounts)
+        self._weights = [1 / (rank + 1) for rank in self._accounts]
 
     def silver(self, number: int) -> Iterator[dict[str, Any]]:
         """Return an iterator over so many records; their times are the last seconds, 1 in 50 is up to 3 days late."""
-        accounts = self._random.choices(range(ACCOUNTS), self._weights, k=number)
+        accounts = self._random.choices(self._accounts, self._weights, k=number)
         now = time.time_ns() // 1000
         for account in accounts:
             self._made += 1

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.e2e.conftest import OPERATOR_NAMESPACE, Stack
+from tests.support.stack import OPERATOR_NAMESPACE, Stack
 from tests.support.cluster import KubectlError, Pipeline
 from tests.support.waiting import wait_until
 

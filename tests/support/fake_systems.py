@@ -1,6 +1,7 @@
 """Kafka, registry and MySQL in memory, as the operator sees them."""
 
 from collections.abc import Collection, Mapping
+from datetime import date
 from typing import Any
 
 from holded_operator.exceptions import IncompatibleSchemaError, OperatorError
@@ -155,6 +156,8 @@ class FakeDatabase(Fake):
         self.applied: list[str] | None = None
         self.totals: LedgerTotals | None = LedgerTotals(former=0, gold=0, dead_letters=0, duplicates=0)
         self.ledger_error: OperatorError | None = None
+        self.partitioned_until: date | None = date(2100, 1, 1)
+        self.partitions_error: OperatorError | None = None
 
     def migrate(self, access: DatabaseAccess) -> tuple[str, ...]:
         self.call()
@@ -170,6 +173,12 @@ class FakeDatabase(Fake):
         if self.ledger_error is not None:
             raise self.ledger_error
         return self.totals
+
+    def partitions_end(self, access: DatabaseAccess) -> date | None:
+        self.call()
+        if self.partitions_error is not None:
+            raise self.partitions_error
+        return self.partitioned_until
 
     def drop(self, access: DatabaseAccess) -> bool:
         self.call()

@@ -189,5 +189,5 @@ def _sentence(error: pymysql.MySQLError) -> str:
     if code in _NOT_THERE_YET:
         message += " (the migrations have not run here yet)"
     if code in _MISSING_RIGHTS:
-        message += " (sql/README.md lists the rights that each user needs)"
+        message += " (docs/guides/database-users.md lists the rights of each command)"
     return advice.joined(message, advice.mysql(code, message, advice.MYSQL_ENVIRONMENT))

@@ -7,6 +7,7 @@ must not run at the same time.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC
 from enum import StrEnum
 from typing import Any
 
@@ -27,6 +28,7 @@ from holded_operator.gateways.interfaces import (
 from holded_operator.status import (
     DATABASE_READY,
     SCHEMAS_READY,
+    SINK_READY,
     TOPICS_READY,
     Facts,
     PartResult,
@@ -38,6 +40,7 @@ from holded_operator.steps.claims import check_claims, spare
 from holded_operator.steps.credentials import Secrets, database_access, kafka_access, registry_access
 from holded_operator.steps.flow import Flow, observe_flow
 from holded_operator.steps.journal import Journal
+from holded_operator.steps.runway import with_runway
 from holded_operator.steps.schemas import ensure_subjects
 from holded_operator.steps.topics import ensure_topics, replication_differences
 from holded_operator.validation import Problem, problems_of, validate
@@ -156,6 +159,7 @@ class Reconciler:
         children = workloads.Children(tuple(self._context.kubernetes.list_children(body)))
         self._autoscale(work, children, flow)
         self._workloads(work, children)
+        self._runway(work)
         return self._report(work, flow)
 
     # -- before the steps ---------------------------------------------------------------------------------------------
@@ -269,6 +273,14 @@ class Reconciler:
                 failure=rollout.failures.get(component),
             )
             for component, workload in live.items()
+        ]
+
+    def _runway(self, work: _Pass) -> None:
+        """Let the sink's condition mind the day partitions that it is to make."""
+        database, today = self._context.database, self._context.now().astimezone(UTC).date()
+        work.parts = [
+            with_runway(part, database=database, access=work.database, today=today) if part.type == SINK_READY else part
+            for part in work.parts
         ]
 
     # -- after the steps ----------------------------------------------------------------------------------------------

@@ -37,6 +37,12 @@ REMEDIES: Final = (
     Remedy(
         ("PodsFailing",), "pods cannot start: no image, no node with room, a crash", "the message names pod and cause"
     ),
+    Remedy(
+        ("PartitionRunwayShort",),
+        "the sink has made no day partitions of `events` for days; nothing is lost, `p_future` takes later days, but"
+        " queries and `sink.retentionDays` miss their partitions",
+        "the sink's log has the cause, e.g. that its user may not EXECUTE `events_add_partitions`",
+    ),
     Remedy(("Suspended",), "`spec.suspend` is set", "unset it"),
     Remedy(
         ("InvalidSpec",),

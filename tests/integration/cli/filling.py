@@ -1,7 +1,9 @@
 """Gold as the sink fills it, by the sink's own code and without Kafka; and the command line as a user calls it."""
 
 import json
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,9 +13,11 @@ from holded_cli.main import app
 from holded_contracts.settings import MySQLSettings
 from holded_contracts.topics import Artefact
 from holded_sink.batch import Batch, Decoded, Record, Source
+from holded_sink.errors import TransientError
 from holded_sink.io.connection import Database
 from holded_sink.io.repository import Gold
 from holded_sink.prepare import prepare
+from tests.integration.sink.harness import silver
 
 NOW = datetime(2026, 11, 23, 12)  # noqa: DTZ001 -- as MySQL has it, UTC
 
@@ -38,6 +42,38 @@ class SinkWriter:
         sources = {item.record.source for item in records}
         batch = Batch(records, self._gold.positions(sources))
         self._gold.write(prepare(batch, refused={}, now=NOW, pipeline_version="test"))
+
+
+@contextmanager
+def two_sinks_writing(settings: MySQLSettings, **changes: Any) -> Iterator[list[int]]:
+    """Two sinks that write the same buckets until the block ends; yields the sizes of their batches so far.
+
+    `changes` are fields of every event.
+    """
+    stop, written = threading.Event(), []
+
+    def write(partition: int) -> None:
+        writer, number = SinkWriter(settings, partition), 10_000 * partition
+        while not stop.is_set():
+            batch = [silver(number + one, **changes) for one in range(50)]
+            while True:
+                try:
+                    writer.write(batch)
+                    break
+                except TransientError:  # a lost deadlock; the sink repeats its batch as well
+                    continue
+            number += len(batch)
+            written.append(len(batch))
+
+    threads = [threading.Thread(target=write, args=(partition,)) for partition in (1, 2)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield written
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join(60)
 
 
 def micros(text: str) -> int:

@@ -1,14 +1,12 @@
 """`holded erase` leaves nothing of an account or user in gold, and gold exact."""
 
 import json
-import threading
 
 import pytest
 
 from holded_contracts.settings import KafkaSettings, MySQLSettings, TopicNames
-from holded_sink.errors import TransientError
 from holded_sink.io.maintenance import PartitionKeeper
-from tests.integration.cli.filling import NOW, SinkWriter, answer, complaint, differences, holded
+from tests.integration.cli.filling import NOW, SinkWriter, answer, complaint, differences, holded, two_sinks_writing
 from tests.integration.sink.harness import letter, silver
 from tests.support.gold import gold, rows
 
@@ -142,35 +140,11 @@ def test_days_whose_events_retention_dropped_lose_the_accounts_summaries_too(fil
 
 
 def test_gold_stays_exact_while_sinks_add_to_the_same_buckets(filled):
-    stop, written = threading.Event(), []
-
-    def write(partition: int) -> None:
-        writer, number = SinkWriter(filled, partition), 10_000 * partition
-        while not stop.is_set():
-            batch = [silver(number + one) for one in range(60)]
-            # Nobody erases what is written now, but it falls into buckets from which something is erased.
-            for one in batch:
-                one["user_id"] = "somebody-else"
-            while True:
-                try:
-                    writer.write(batch)
-                    break
-                except TransientError:  # a lost deadlock; the sink repeats its batch as well
-                    continue
-            number += len(batch)
-            written.append(len(batch))
-
-    threads = [threading.Thread(target=write, args=(partition,)) for partition in (1, 2)]
-    for thread in threads:
-        thread.start()
-    try:
+    # Nobody erases what is written now, but it falls into buckets from which something is erased.
+    with two_sinks_writing(filled, user_id="somebody-else") as written:
         for number in range(11):
             answer(holded(filled, "erase", "--user", f"user-{number}", "--batch", 5, "-o", "json"))
             assert differences(filled) == {}
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join(60)
     assert count(filled, "events", "user_id <> 'somebody-else'") == 0
     assert sum(written) > 400
     assert differences(filled) == {}

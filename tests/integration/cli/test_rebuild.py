@@ -7,9 +7,8 @@ import threading
 import pytest
 
 from holded_contracts.settings import MySQLSettings
-from holded_sink.errors import TransientError
 from holded_sink.io.maintenance import PartitionKeeper
-from tests.integration.cli.filling import NOW, SinkWriter, answer, complaint, differences, holded
+from tests.integration.cli.filling import NOW, SinkWriter, answer, complaint, differences, holded, two_sinks_writing
 from tests.integration.sink.harness import silver
 from tests.support.gold import check_summaries, gold, rows
 
@@ -92,33 +91,11 @@ def test_days_that_retention_dropped_are_refused_and_their_summaries_stay(filled
 
 
 def test_sums_are_exact_when_two_sinks_write_the_same_buckets_meanwhile(filled):
-    stop, written = threading.Event(), []
-
-    def write(partition: int) -> None:
-        writer, number = SinkWriter(filled, partition), 10_000 * partition
-        while not stop.is_set():
-            batch = [silver(number + one) for one in range(40)]
-            while True:
-                try:
-                    writer.write(batch)
-                    break
-                except TransientError:  # a lost deadlock; the sink repeats its batch as well
-                    continue
-            number += len(batch)
-            written.append(len(batch))
-
-    threads = [threading.Thread(target=write, args=(partition,)) for partition in (1, 2)]
-    for thread in threads:
-        thread.start()
-    try:
+    with two_sinks_writing(filled) as written:
         for _ in range(12):
             spoil(filled)
             assert holded(filled, "rebuild").exit_code == 0
             assert differences(filled) == {}
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join(60)
     assert sum(written) > 400
     assert check_summaries(filled) > 0
 

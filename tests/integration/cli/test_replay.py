@@ -89,6 +89,7 @@ def test_dead_letters_are_listed_tried_corrected_sent_and_land_once(dead: MySQLS
 
     before = answer(replay(*fix, "--dry-run"))
     assert (before["selected"], before["sent"], len(before["replays"])) == (5, 0, 5)
+    assert {one["worker"]["accepted"] for one in before["replays"]} == {True}
     assert states(dead) == {"new": 8}
 
     done = answer(replay(*fix, "--actor", "maria"))
@@ -121,9 +122,13 @@ def test_dead_letters_are_listed_tried_corrected_sent_and_land_once(dead: MySQLS
 
 
 def test_what_was_not_corrected_enough_is_a_dead_letter_again_and_can_be_replayed_itself(dead, replay):
+    tried = answer(replay("--reason", "invalid_field", "--set", "$.data.amount=1", "--dry-run", "-o", "json"), 1)
+    assert {one["worker"]["reason"] for one in tried["replays"]} == {"invalid_field"}
+    foretold = {one["event_id"]: f"{one['worker']['reason']}: {one['worker']['detail']}" for one in tried["replays"]}
     first = replay("--reason", "invalid_field", "--set", "$.data.amount=1", "-o", "json")
     document = answer(first, 1)
-    assert {one["landed"].split(":")[1].strip() for one in document["replays"]} == {"invalid_field"}
+    landed = {one["event_id"]: one["landed"].partition(": ")[2] for one in document["replays"]}
+    assert landed == foretold, "the dry run has said what came"
     assert settle(dead, 23) == {"accepted": 23, "gold": 12, "dead_letters": 11, "duplicates": 0, "in_flight": 0}
 
     path = "$.headers['X-Message-Stamp-Holded\\\\Shared\\\\ContextStamp']"
@@ -203,6 +208,38 @@ def test_letters_are_selected_by_number_type_account_time_and_state(mysql: MySQL
     assert numbers("--since", "2026-01-02") == [second, third]
     assert numbers("--state", "replayed") == []
     assert numbers("--limit", 1) == [first]
+
+
+def test_discarded_letters_are_passed_over_audited_and_never_gone(mysql: MySQLSettings):
+    SinkWriter(mysql).write(letters=[letter(number, payload=b"{}", reason="invalid_field") for number in range(3)])
+    SinkWriter(mysql, partition=1).write(letters=[letter(9, payload=b"{}")])
+    with gold(mysql) as cursor:
+        cursor.execute("UPDATE events_dead_letter SET replay_state = 'pending' ORDER BY id LIMIT 1")
+        cursor.execute(
+            "INSERT INTO dead_letter_replays (dead_letter_id, event_id, payload, patches, requested_by)"
+            " SELECT id, REVERSE(identity), payload, 0, 'x' FROM events_dead_letter WHERE replay_state = 'pending'"
+        )
+    choice = ("replay", "--reason", "invalid_field", "--discard", "-o", "json")
+
+    tried = answer(holded(mysql, *choice, "--dry-run"))
+    assert (tried["selected"], len(tried["discarded"])) == (2, 2), "what is pending may be on its way"
+    assert states(mysql) == {"pending": 1, "new": 3}
+    done = answer(holded(mysql, *choice, "--actor", "maria"))
+    assert done["discarded"] == tried["discarded"]
+    assert states(mysql) == {"pending": 1, "discarded": 2, "new": 1}
+    ((actor, detail),) = rows(mysql, "SELECT actor, detail FROM audit_log WHERE action = %s", "dead_letters.discard")
+    assert (actor, json.loads(detail)) == ("maria", {"dead_letters": done["discarded"]})
+
+    listed = answer(holded(mysql, "replay", "--list", "-o", "json"))["dead_letters"]
+    assert {one["id"] for one in listed}.isdisjoint(done["discarded"])
+    assert answer(holded(mysql, *choice))["selected"] == 0
+    again = answer(holded(mysql, "replay", "--list", "--state", "discarded", "-o", "json"))
+    assert [one["id"] for one in again["dead_letters"]] == done["discarded"]
+    assert differences(mysql) == {}
+    for also in (("--list",), ("--set", "$.data.x=1"), ("--state", "pending")):
+        result = holded(mysql, *choice, *also)
+        assert result.exit_code == 2
+        assert "--discard goes with" in complaint(result)
 
 
 def test_without_a_choice_or_without_kafka_nothing_is_sent(mysql: MySQLSettings):

@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,15 @@ def test_the_ledger_counts_former_raw_topics_apart(
             f" ('{topic_id}', {partition}, 'raw', {records}, {records}, {records}, 0, 2, NOW())",
         )
     assert gateway.ledger(access, "today") == LedgerTotals(former=23, gold=0, dead_letters=0, duplicates=6)
+
+
+def test_the_runway_ends_with_the_last_day_partition(
+    gateway: MySQLDatabase, access: DatabaseAccess, mysql_server: MySQLSettings
+) -> None:
+    gateway.migrate(access)
+    assert gateway.partitions_end(access) is None
+    query(mysql_server, f"USE {access.database}", "CALL events_add_partitions('2026-11-24', '2027-02-01')")
+    assert gateway.partitions_end(access) == date(2027, 2, 1)
 
 
 def test_a_killed_migration_is_taken_up_again_past_its_stale_lock(

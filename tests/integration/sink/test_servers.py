@@ -89,6 +89,23 @@ def test_a_server_with_small_packets_stops_the_stage_until_it_takes_them(setting
     assert gold.ledger() == (5, 0, 0, 0)
 
 
+def test_what_mysql_stamps_is_utc_in_a_session_of_any_time_zone(gold):
+    """Our own sessions are in UTC, where NOW() would do as well: an administrator's need not be."""
+    connection = gold.connect()
+    with connection, connection.cursor() as cursor:
+        cursor.execute("SET SESSION time_zone = '-09:30'")
+        cursor.execute("INSERT INTO audit_log (actor, action, detail) VALUES ('admin', 'by hand', '{}')")
+        cursor.execute("SELECT ABS(TIMESTAMPDIFF(SECOND, at, UTC_TIMESTAMP())) FROM audit_log WHERE actor = 'admin'")
+        ((seconds,),) = cursor.fetchall()
+    assert seconds < 600
+    defaults = gold.query(
+        "SELECT TABLE_NAME, COLUMN_NAME, COLUMN_DEFAULT FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE()"
+        " AND DATA_TYPE IN ('datetime', 'timestamp') AND COLUMN_DEFAULT IS NOT NULL AND TABLE_NAME NOT LIKE '%yoyo%'"
+    )
+    assert len(defaults) >= 3
+    assert {default for _, _, default in defaults} == {"utc_timestamp(6)"}, defaults
+
+
 def test_times_are_utc_whatever_the_servers_time_zone(settings, stream, gold):
     gold.query("SET GLOBAL time_zone = '-09:30'")
     try:

@@ -37,6 +37,16 @@ PARTITIONS = 3
 """Of each topic, until a test makes it grow."""
 
 
+IMPATIENT = """
+from holded_worker.io import consumer, producer
+from holded_worker.main import main
+consumer.SESSION_TIMEOUT_MS = 6_000
+producer.TRANSACTION_TIMEOUT_MS = 6_000
+main()
+"""
+"""A worker whose group and transactions do not wait as long for one that is gone: tests would wait with them."""
+
+
 def event(number: int) -> bytes:
     """Return the JSON of a valid event."""
     body = {
@@ -123,20 +133,21 @@ class Workers:
     folder: str
     started: list[Worker] = field(default_factory=list)
 
-    def start(self, pod: str = "worker-0", **changes: Any) -> Worker:
+    def start(self, pod: str = "worker-0", *, impatient: bool = False, **changes: Any) -> Worker:
         settings = self.settings.model_copy(update={"pod_name": pod, "probes_port": free_port(), **changes})
         environment = {**os.environ, **render_env(settings), "HOLDED_POD_NAME": pod}
         path = f"{self.folder}/{pod}-{len(self.started)}.log"
         with open(path, "wb") as log:  # noqa: PTH123 -- a test's log
+            program = ["-c", IMPATIENT] if impatient else ["-m", "holded_worker.main"]
             process = subprocess.Popen(
-                [sys.executable, "-m", "holded_worker.main"], env=environment, stdout=log, stderr=subprocess.STDOUT
+                [sys.executable, *program], env=environment, stdout=log, stderr=subprocess.STDOUT
             )
         worker = Worker(settings, process, path)
         self.started.append(worker)
         return worker
 
-    def start_ready(self, pod: str = "worker-0", **changes: Any) -> Worker:
-        worker = self.start(pod, **changes)
+    def start_ready(self, pod: str = "worker-0", *, impatient: bool = False, **changes: Any) -> Worker:
+        worker = self.start(pod, impatient=impatient, **changes)
         wait_until(worker.ready, timeout=60, what="worker is ready")
         return worker
 
@@ -228,12 +239,9 @@ class Topics:
         return totals
 
 
-@contextmanager
-def running(settings: WorkerSettings) -> Iterator[CollectorRegistry]:
-    """Run a worker in a thread of this process; yields its metrics."""
-    stop = threading.Event()
-    metrics = CollectorRegistry()
-    driver = Driver(
+def worker_driver(settings: WorkerSettings, metrics: CollectorRegistry, stop: threading.Event) -> Driver:
+    """Compose a worker in this process."""
+    return Driver(
         settings,
         runner=EmbeddedRunner(Rules.of(settings)),
         registry=RegistryReader(settings.schema_registry, patience_seconds=1),
@@ -241,7 +249,14 @@ def running(settings: WorkerSettings) -> Iterator[CollectorRegistry]:
         heartbeat=Heartbeat(),
         stop=stop,
     )
-    thread = threading.Thread(target=driver.run)
+
+
+@contextmanager
+def running(settings: WorkerSettings) -> Iterator[CollectorRegistry]:
+    """Run a worker in a thread of this process; yields its metrics."""
+    stop = threading.Event()
+    metrics = CollectorRegistry()
+    thread = threading.Thread(target=worker_driver(settings, metrics, stop).run)
     thread.start()
     try:
         yield metrics

@@ -8,6 +8,7 @@ import pytest
 
 from holded_cli.replay.letters import Letter, NotReplayableError, replay_of
 from holded_cli.replay.patches import set_patch
+from holded_cli.replay.verdict import Verdict, verdict_on
 from holded_contracts import wire
 from holded_contracts.identity import replay_event_id
 from holded_contracts.topics import Artefact
@@ -106,3 +107,20 @@ def test_a_record_that_is_no_event_is_not_sent():
     letter = record(Artefact.RAW, {"event_id": b"e" * 16, "received_at": 1, "type": "", "source": None, "payload": b""})
     with pytest.raises(NotReplayableError, match="no event but a Ledger"):
         replayed(letter, schema_of=lambda _: wire.parsed_schema(Artefact.LEDGER))
+
+
+def test_the_verdict_on_an_event_is_the_workers_own():
+    assert verdict_on(replayed(LETTER)) == Verdict(accepted=True)
+    refused = verdict_on(replayed(LETTER, "$.headers.type=Other", "$.headers.targetSubscription=7"))
+    assert (refused.accepted, refused.reason) == (False, "invalid_type")
+    assert "headers.type: not of the form" in str(refused)
+    assert "headers.targetSubscription: expected text, found a number" in str(refused)
+
+
+def test_a_bug_of_the_worker_that_is_still_there_is_foretold(monkeypatch):
+    def buggy(*_):
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr("holded_worker.domain.process.enrich", buggy)
+    verdict = verdict_on(replayed(LETTER))
+    assert (verdict.reason, verdict.detail) == ("processing_error", "ZeroDivisionError('a bug')")

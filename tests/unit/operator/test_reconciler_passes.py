@@ -1,10 +1,11 @@
 """What a pass does to a world in which everything works."""
 
+from datetime import date
 from typing import Any
 
 import pytest
 
-from holded_operator.exceptions import KafkaUnavailableError, ObjectRejectedError
+from holded_operator.exceptions import DatabaseUnavailableError, KafkaUnavailableError, ObjectRejectedError
 from holded_operator.gateways.interfaces import LedgerTotals
 from holded_operator.reconciler import Verdict
 from tests.support.operator_fakes import World, condition, has_finalizer, pipeline
@@ -215,6 +216,39 @@ def test_unreadable_lag_and_ledger_do_not_flip_ready(world: World) -> None:
     converge(world)
     assert condition(world, "Ready")["status"] == "True"
     assert "lag" not in world.kubernetes.pipelines["demo"]["status"]
+
+
+@pytest.mark.parametrize(("day", "short"), [(4, True), (5, False), (None, True)])
+def test_few_days_of_partitions_ahead_are_told_by_the_sinks_condition_and_heal(
+    world: World, day: int | None, short: bool
+) -> None:
+    world.database.partitioned_until = None if day is None else date(2026, 1, day)
+    world.kubernetes.create(pipeline())
+    converge(world)
+    sink = condition(world, "SinkReady")
+    assert (sink["status"], sink["reason"]) == (("False", "PartitionRunwayShort") if short else ("True", "PodsReady"))
+    assert condition(world, "DatabaseReady")["status"] == "True", "the sink that is to make them must roll"
+
+    world.database.partitioned_until = date(2026, 1, 9)
+    assert world.operator().reconcile("tests", "demo").verdict is Verdict.CONVERGED
+    assert condition(world, "Ready")["status"] == "True"
+
+
+def test_a_runway_that_runs_out_is_an_event_with_the_day(world: World) -> None:
+    world.database.partitioned_until = date(2026, 1, 9)
+    world.kubernetes.create(pipeline())
+    converge(world)
+    world.seconds += 6 * 86_400
+    world.operator().reconcile("tests", "demo")
+    (warning,) = [event for event in world.kubernetes.events if event[:2] == ("Warning", "PartitionRunwayShort")]
+    assert "no day partition from 2026-01-09 on; days ahead of 2026-01-07: 1, the sink keeps 7" in warning[2]
+
+
+def test_partitions_that_cannot_be_read_do_not_flip_ready(world: World) -> None:
+    world.database.partitions_error = DatabaseUnavailableError("mysql:3306", "refused")
+    world.kubernetes.create(pipeline())
+    converge(world)
+    assert condition(world, "Ready")["status"] == "True"
 
 
 def test_the_lag_decides_the_number_of_autoscaled_workers(world: World) -> None:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import partial
@@ -10,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from holded_cli.mysql import GoldUnavailableError, connected
+from holded_cli.mysql import GoldUnavailableError, Session, connected
 from holded_cli.options import (
     Actor,
     BootstrapServers,
@@ -29,12 +30,20 @@ from holded_cli.options import (
     mysql_settings,
     registry_settings,
 )
-from holded_cli.replay.letters import NotReplayableError, SchemaOf, replay_of
+from holded_cli.replay.letters import Letter, NotReplayableError, SchemaOf, replay_of
 from holded_cli.replay.outcome import Outcome
 from holded_cli.replay.patches import Patch, PatchError, delete_patch, set_patch
 from holded_cli.replay.publisher import KafkaUnavailableError, Publisher, Schemas
 from holded_cli.replay.store import Letters, Selection
-from holded_cli.replay.view import listed_as_json, listed_as_table, outcome_as_json, outcome_as_table
+from holded_cli.replay.verdict import verdict_on
+from holded_cli.replay.view import (
+    discarded_as_json,
+    discarded_as_table,
+    listed_as_json,
+    listed_as_table,
+    outcome_as_json,
+    outcome_as_table,
+)
 from holded_cli.retrying import until_it_commits
 from holded_cli.terminal import failure, show
 from holded_contracts.locks import Work
@@ -84,6 +93,7 @@ def replay(
         typer.Option(metavar="PATH", help="Then remove what it leads to.", rich_help_panel=_FIX),
     ] = None,
     list_: Annotated[bool, typer.Option("--list", help="Only list them.")] = False,
+    discard: Annotated[bool, typer.Option(help="Send nothing, and mark those that are new as not worth it.")] = False,
     dry_run: DryRun = False,
     wait: Annotated[float, typer.Option(min=0, help="Seconds to wait until they have landed.")] = 30,
     actor: Actor = None,
@@ -97,7 +107,7 @@ def replay(
     raw_topic: RawTopic = None,
     output: OutputFormat = Output.TABLE,
 ) -> None:
-    """List dead letters, or correct them and send them again through the raw topic, each exactly once.
+    """List dead letters, discard them, or correct them and send them again through raw, each exactly once.
 
     However often one is sent, it is one event: its new id follows from the dead letter, and what is sent is stored
     first. So a run that was interrupted is simply run again. Exits with 1 when something was not sent, or did not land
@@ -110,6 +120,8 @@ def replay(
     patches = _patches(set_ or [], delete or [])
     if not (list_ or everything or ids or reason or type_ or account or since or until):
         raise typer.BadParameter("say which dead letters: --id, --reason, --type, --account, --since, --until or --all")
+    if discard and (list_ or patches or state):
+        raise typer.BadParameter("--discard goes with a choice and --dry-run alone: it takes dead letters that are new")
     as_json = output is Output.JSON
     try:
         with connected(settings) as session:
@@ -122,10 +134,19 @@ def replay(
                     listed_as_json(found, landings, total), listed_as_table(found, landings, total), json_output=as_json
                 )
                 return
+            if discard:
+                found, gone = _discard(session, letters, replace(selection, states=("new",)), limit, dry_run=dry_run)
+                show(
+                    discarded_as_json(found, gone, dry_run=dry_run),
+                    discarded_as_table(found, gone, dry_run=dry_run),
+                    json_output=as_json,
+                )
+                return
             schemas = _Lazy(lambda: Schemas(registry_settings(schema_registry)))
             if dry_run:
                 outcome = _plan(letters, selection, limit, patches, lambda number: schemas().schema(number))
                 outcome.dry_run = True
+                outcome.verdicts = {one.letter.id: verdict_on(one) for one in outcome.planned}
             else:
                 kafka, topics = kafka_settings(bootstrap_servers, raw_topic)
                 publisher = Publisher(kafka, topics, schemas().raw_header(topics.raw))
@@ -137,7 +158,11 @@ def replay(
         raise failure(f"{error}; run it again: nothing is doubled") from error
     show(outcome_as_json(outcome), outcome_as_table(outcome), json_output=as_json)
     if not outcome.complete:
-        raise failure("not everything was sent and has landed in events; the table says what and why")
+        raise failure(
+            "not everything would land in events; the table says what and why"
+            if dry_run
+            else "not everything was sent and has landed in events; the table says what and why"
+        )
 
 
 def _patches(sets: list[str], deletes: list[str]) -> list[Patch]:
@@ -145,6 +170,21 @@ def _patches(sets: list[str], deletes: list[str]) -> list[Patch]:
         return [*map(set_patch, sets), *map(delete_patch, deletes)]
     except PatchError as error:
         raise typer.BadParameter(str(error)) from error
+
+
+def _discard(
+    session: Session, letters: Letters, selection: Selection, limit: int, *, dry_run: bool
+) -> tuple[list[Letter], list[int]]:
+    """Return the dead letters that were asked for, and the numbers of those that were, or would be, discarded."""
+    if dry_run:
+        found = letters.select(selection, limit)
+        return found, [letter.id for letter in found]
+    with session.lock(Work.BY_HAND):
+        found = letters.select(selection, limit)
+        gone: list[int] = []
+        for batch in batched(found, _BATCH, strict=False):
+            gone += until_it_commits(partial(letters.discard, [letter.id for letter in batch]))
+    return found, gone
 
 
 def _plan(letters: Letters, selection: Selection, limit: int, patches: Sequence[Patch], schema_of: SchemaOf) -> Outcome:

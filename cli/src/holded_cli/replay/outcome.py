@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from holded_cli.replay.letters import Letter, Replay
 from holded_cli.replay.store import Landing
+from holded_cli.replay.verdict import Verdict
 
 
 @dataclass
@@ -17,9 +18,12 @@ class Outcome:
     """With the reason why it was not, or would not be, sent."""
     sent: list[int] = field(default_factory=list)
     landings: dict[int, Landing] = field(default_factory=dict)
+    verdicts: dict[int, Verdict] = field(default_factory=dict)
+    """Of a dry run, by the number of the dead letter."""
 
     @property
     def complete(self) -> bool:
-        """Tell whether everything is where it was to go."""
+        """Tell whether everything is where it was to go, or in a dry run would be."""
         arrived = all(landing.state == "events" for landing in self.landings.values())
-        return not self.skipped and arrived
+        taken = all(verdict.accepted for verdict in self.verdicts.values())
+        return not self.skipped and arrived and taken

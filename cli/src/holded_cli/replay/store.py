@@ -10,6 +10,7 @@ from holded_cli.mysql import Session
 from holded_cli.replay.letters import Letter, Replay, letter_of
 
 ACTION = "dead_letters.replay"
+DISCARD = "dead_letters.discard"
 
 _SELECT = """
     SELECT d.id, d.identity, d.event_id, d.reason, d.stage, d.detail, d.payload_kind, d.payload, d.type, d.account_id,
@@ -27,6 +28,7 @@ _SENT = """
         `offset` = %s WHERE dead_letter_id = %s
 """
 _REPLAYED = "UPDATE events_dead_letter SET replay_state = 'replayed', replayed_at = UTC_TIMESTAMP(6) WHERE id IN %s"
+_DISCARDED = "UPDATE events_dead_letter SET replay_state = 'discarded' WHERE id IN %s"
 _LANDED = """
     SELECT r.dead_letter_id, i.event_id IS NOT NULL AS landed, again.id AS dead_letter, again.reason, again.detail
     FROM dead_letter_replays AS r
@@ -134,6 +136,19 @@ class Letters:
             )
             self._session.change(_REPLAYED, ids)
             self._session.audit(self._actor, ACTION, json.dumps({"dead_letters": ids, "changed": changed}))
+
+    def discard(self, ids: Sequence[int]) -> list[int]:
+        """Mark letters as not worth sending, with a line in the audit log; return those that were still new.
+
+        What is pending may be in Kafka already, so it is no more to be discarded than what was replayed.
+        """
+        with self._session.transaction():
+            rows = self._session.rows(_STATES, list(ids))
+            new = [int(row["id"]) for row in rows if row["replay_state"] == "new"]
+            if new:
+                self._session.change(_DISCARDED, new)
+                self._session.audit(self._actor, DISCARD, json.dumps({"dead_letters": new}))
+        return new
 
     def landings(self, ids: Sequence[int]) -> dict[int, Landing]:
         """Return what became of replays, by the number of the dead letter."""

@@ -9,6 +9,7 @@ from rich.text import Text
 from holded_cli.replay.letters import Letter
 from holded_cli.replay.outcome import Outcome
 from holded_cli.replay.store import Landing
+from holded_cli.replay.verdict import Verdict
 from holded_cli.report import short_type
 from holded_cli.terminal import plain
 from holded_contracts.identity import format_event_id
@@ -40,6 +41,20 @@ def listed_as_table(letters: list[Letter], landings: dict[int, Landing], total: 
     return table
 
 
+def discarded_as_json(letters: list[Letter], ids: list[int], *, dry_run: bool) -> dict[str, Any]:
+    """Return what was discarded, or would be, for programs; `letters` are those that were asked for."""
+    return {"dry_run": dry_run, "selected": len(letters), "discarded": ids}
+
+
+def discarded_as_table(letters: list[Letter], ids: list[int], *, dry_run: bool) -> Table:
+    """Return what was discarded, or would be, for people."""
+    verb = "Would be discarded" if dry_run else "Discarded"
+    done = [letter for letter in letters if letter.id in set(ids)]
+    table = listed_as_table(done, {}, len(letters))
+    table.title = f"{verb}: {len(done):,} of {len(letters):,} dead letters"
+    return table
+
+
 def outcome_as_json(outcome: Outcome) -> dict[str, Any]:
     """Return what was done, or would be, for programs."""
     return {
@@ -54,6 +69,7 @@ def outcome_as_json(outcome: Outcome) -> dict[str, Any]:
                 "changes": [vars(change) for change in replay.changes],
                 "payload": replay.fields["payload"].decode(),
                 "landed": _landed(outcome.landings.get(replay.letter.id)),
+                "worker": _verdict(outcome.verdicts.get(replay.letter.id)),
             }
             for replay in outcome.planned
         ],
@@ -69,11 +85,12 @@ def outcome_as_table(outcome: Outcome) -> Group:
     table.add_column("Id")
     table.add_column("New event id", no_wrap=True)
     table.add_column("Changes", overflow="fold")
-    table.add_column("Landed in" if not outcome.dry_run else "Reason", overflow="fold")
+    table.add_column("Landed in" if not outcome.dry_run else "The worker would", overflow="fold")
     for replay in outcome.planned:
         changes = "as stored by an earlier run" if replay.stored else "\n".join(map(str, replay.changes)) or "none"
         landing = outcome.landings.get(replay.letter.id)
-        last = replay.letter.reason if outcome.dry_run else _landed(landing) or "not sent"
+        verdict = outcome.verdicts.get(replay.letter.id)
+        last = str(verdict) if verdict is not None else _landed(landing) or "not sent"
         table.add_row(str(replay.letter.id), format_event_id(replay.event_id), plain(changes), plain(last))
     lines = [Text.assemble(f"{letter.id}: not sent: ", plain(why)) for letter, why in outcome.skipped]
     return Group(table, *lines)
@@ -98,6 +115,10 @@ def _letter(letter: Letter, landing: Landing | None) -> dict[str, Any]:
 
 def _state(letter: Letter, landing: Landing | None) -> str:
     return letter.replay_state if landing is None else f"{letter.replay_state}, {landing.state}"
+
+
+def _verdict(verdict: Verdict | None) -> dict[str, Any] | None:
+    return None if verdict is None else vars(verdict)
 
 
 def _landed(landing: Landing | None) -> str | None:

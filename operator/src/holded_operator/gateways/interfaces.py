@@ -5,6 +5,7 @@ Every call is synchronous, bounded by a time-out, and raises only classes of `ho
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from enum import StrEnum
 from typing import Any, Literal, Protocol
 
@@ -272,6 +273,10 @@ class DatabaseGateway(Protocol):
 
     def ledger(self, access: DatabaseAccess, raw_topic_id: str) -> LedgerTotals | None:
         """Return the totals, None when the database has no view `ledger` yet; `raw_topic_id` is that of today's raw."""
+        ...
+
+    def partitions_end(self, access: DatabaseAccess) -> date | None:
+        """Return the first day after the last day partition of `events`, None when it has no day partitions."""
         ...
 
     def drop(self, access: DatabaseAccess) -> bool:

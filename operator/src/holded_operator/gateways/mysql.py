@@ -10,7 +10,7 @@ import socket
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +109,18 @@ class MySQLDatabase:
             )
             row = _rows(cursor, query, raw_topic_id)[0]
         return LedgerTotals(*(int(value) for value in row))
+
+    def partitions_end(self, access: DatabaseAccess) -> date | None:
+        """Return the first day after the last day partition of `events`, None when it has no day partitions."""
+        with self._connection(access, database=None) as cursor:
+            ((end,),) = _rows(
+                cursor,
+                "SELECT MAX(CAST(TRIM(BOTH '\\'' FROM PARTITION_DESCRIPTION) AS DATE))"
+                " FROM information_schema.PARTITIONS"
+                " WHERE TABLE_SCHEMA = %s AND TABLE_NAME = 'events' AND PARTITION_DESCRIPTION <> 'MAXVALUE'",
+                access.database,
+            )
+        return end if end is None else date.fromisoformat(str(end))
 
     def drop(self, access: DatabaseAccess) -> bool:
         """Drop what the migrations made, and the database when nothing else is in it; False when it was gone."""

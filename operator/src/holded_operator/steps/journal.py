@@ -49,8 +49,8 @@ class Journal:
 
 def _turned_bad(was: Mapping[str, Any], entry: Mapping[str, Any]) -> bool:
     bad = entry["status"] == "False" and entry["reason"] not in QUIET_REASONS
-    if entry["reason"] == "PodsNotReady":
-        # Pods that start are not ready either; only losing readiness is news.
+    if entry["reason"] in {"PodsNotReady", "PartitionRunwayShort"}:
+        # Pods that start are not ready either, and a new database has no partitions; only losing readiness is news.
         return was.get("status") == "True"
     return bad and (was.get("status") != "False" or was.get("reason") != entry["reason"])
 

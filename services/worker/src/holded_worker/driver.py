@@ -14,6 +14,7 @@ from holded_contracts.io.registry import RegistryReader
 from holded_contracts.settings import WorkerSettings
 from holded_contracts.topics import Artefact
 from holded_worker.dedup import DedupIndex
+from holded_worker.domain.process import Rules
 from holded_worker.domain.records import RawRecord
 from holded_worker.embedded import BatchResult, Schemas
 from holded_worker.fault_budget import FaultBudget
@@ -26,6 +27,7 @@ from holded_worker.io.topology import Admin, Topology, read_topology
 from holded_worker.metrics import Metrics
 from holded_worker.outputs import OutputBuilder
 from holded_worker.pipeline import now_micros
+from holded_worker.rescue import Rescue
 
 _REBUILD_SLICE_SECONDS = 0.5
 _HOUSEKEEPING_SECONDS = 5.0
@@ -72,6 +74,7 @@ class Driver:
         self._producer = TransactionalProducer(settings, waiting=self._waiting)
         self._schemas = WriterSchemas(registry, settings.topics)
         self._readback = SilverReadback(settings, self._admin)
+        self._rescue = Rescue(self._schemas, Rules.of(settings))
         self._faults = FaultBudget()
         self._outputs: OutputBuilder | None = None
         self._topology: Topology | None = None
@@ -165,8 +168,7 @@ class Driver:
     def _process(self, batch: Batch) -> None:
         """Take a batch through pipeline and transaction; if that fails it is read again later."""
         try:
-            result = self._run_pipeline(batch)
-            self._commit(batch, result)
+            result = self._written(batch, self._run_pipeline(batch))
         except Exception:
             self._topology = None  # perhaps that is what has changed
             self._consumer.rewind(batch)
@@ -190,15 +192,34 @@ class Driver:
         self._faults.check(_size(batch), result.unforeseen)
         return result
 
-    def _commit(self, batch: Batch, result: BatchResult) -> None:
+    def _written(self, batch: Batch, result: BatchResult) -> BatchResult:
+        """Commit a batch; return what was committed: records that cannot be encoded are dead letters in it."""
         if self._outputs is None:
             raise FatalError("not started")
+        outputs = self._outputs
+        try:
+            self._commit(batch, result, outputs)
+        except (TransientError, FatalError, MemoryError):
+            raise
+        except Exception as error:  # noqa: BLE001 -- a bug may raise anything
+            log.warning("a batch could not be encoded; each of its records is tried alone", cause=repr(error))
+        else:
+            return result
+        topology, now = self._current_topology(), now_micros()
+        result = self._rescue.without_unwritable(
+            batch, result, lambda records, of: list(outputs.build(records, of, topology, now)), now
+        )
+        self._faults.check(_size(batch), result.unforeseen)
+        self._commit(batch, result, outputs)
+        return result
+
+    def _commit(self, batch: Batch, result: BatchResult, outputs: OutputBuilder) -> None:
         topology = self._current_topology()
         now = now_micros()
         self._producer.begin()
         try:
             with self._metrics.timed("produce"):
-                self._producer.send(self._outputs.build(batch, result, topology, now))
+                self._producer.send(outputs.build(batch, result, topology, now))
             with self._metrics.timed("commit"):
                 self._producer.commit(self._consumer.offsets_after(batch), self._consumer.group_metadata())
         except FatalError:

@@ -43,6 +43,10 @@ class WriterSchemas:
                 self._ask(schema_id)
         return self._known
 
+    def writer_schema(self, schema_id: int) -> Any | None:
+        """Return a schema that has been looked up."""
+        return self._known.get(schema_id)
+
     def _ask(self, schema_id: int) -> None:
         try:
             schema = self._registry.schema(schema_id)
