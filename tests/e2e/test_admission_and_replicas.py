@@ -12,8 +12,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.stack import OPERATOR_NAMESPACE, Stack
 from tests.support.cluster import KubectlError, Pipeline
+from tests.support.stack import OPERATOR_NAMESPACE, Stack
 from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
