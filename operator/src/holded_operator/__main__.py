@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import signal
+from collections.abc import Callable
 from typing import cast
 
 import kopf
@@ -21,9 +22,9 @@ from holded_operator.reconciler import Reconciler
 _log = logging.getLogger("holded_operator")
 
 
-async def run(config: OperatorConfig) -> None:
+async def run(config: OperatorConfig, connect: Callable[[OperatorConfig], Production] = Production.connect) -> None:
     """Run until a signal comes or a watch fails for good."""
-    production, liveness, listed = Production.connect(config), Liveness(), asyncio.Event()
+    production, liveness, listed = connect(config), Liveness(), asyncio.Event()
     loops = ReconcileLoops(Reconciler(production.context).reconcile, config, liveness)
     probes = Probes(
         config.probes_port,
