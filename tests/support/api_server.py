@@ -78,9 +78,7 @@ class ApiServer:
         self.request("POST", f"/api/v1/namespaces/{namespace}/secrets", json=body)
 
     def patch(self, path: str, patch: Any, *, kind: str = "merge-patch+json") -> Body:
-        return self.request(
-            "PATCH", path, content=_json(patch), headers={"Content-Type": f"application/{kind}"}
-        )
+        return self.request("PATCH", path, content=_json(patch), headers={"Content-Type": f"application/{kind}"})
 
     def define(self, crd: Path) -> None:
         """Install the CRD as it is now, and wait until it is served."""

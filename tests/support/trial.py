@@ -124,7 +124,7 @@ class Trial:
             self.operator.start()
             self.restarts += 1
 
-    def settle(self, *, timeout: float = 60.0) -> None:
+    def settle(self, *, timeout: float = 150.0) -> None:
         """Wait until the newest spec is Ready, suspended or refused."""
 
         def settled() -> bool:
@@ -136,7 +136,7 @@ class Trial:
 
         wait_until(settled, timeout=timeout, interval=0.2, what=f"{self.label}: the pipeline settles")
 
-    def gone(self, *, timeout: float = 60.0) -> None:
+    def gone(self, *, timeout: float = 150.0) -> None:
         """Wait until the resource is deleted, and everything that it owned."""
 
         def gone() -> bool:
@@ -183,7 +183,9 @@ class Trial:
         live = {f"{item['kind']}/{item['metadata']['name']}": item for item in self.api.owned(self.namespace)}
         wanted = {key: item for key, item in self.rendered().items() if item["kind"] != "PodMonitor"}
         found = [f"{key}: only {'live' if key in live else 'rendered'}" for key in live.keys() ^ wanted.keys()]
-        return found + [f"{key} {where}" for key in live.keys() & wanted.keys() for where in _misses(live[key], wanted[key])]
+        return found + [
+            f"{key} {where}" for key in live.keys() & wanted.keys() for where in _misses(live[key], wanted[key])
+        ]
 
     def hygiene(self) -> list[str]:
         """Return what is wrong with status, Events and log (O15)."""

@@ -25,7 +25,8 @@ _log = logging.getLogger("holded_operator")
 async def run(config: OperatorConfig, connect: Callable[[OperatorConfig], Production] = Production.connect) -> None:
     """Run until a signal comes or a watch fails for good."""
     production, liveness, listed = connect(config), Liveness(), asyncio.Event()
-    loops = ReconcileLoops(Reconciler(production.context).reconcile, config, liveness)
+    reconciler = Reconciler(production.context)
+    loops = ReconcileLoops(reconciler.reconcile, config, liveness, resync=reconciler.resync)
     probes = Probes(
         config.probes_port,
         heartbeat=liveness,
