@@ -18,21 +18,24 @@ from typing import Any
 
 import httpx
 from matplotlib.figure import Figure
+from rich.console import Console
 
-from holded_operator.constants import API_VERSION, FIELD_MANAGER, LABEL_MANAGED_BY, PLURAL
-from holded_operator.gateways.objects import RESOURCES, pipeline_path
+from holded_operator.constants import API_VERSION, PLURAL
+from holded_operator.gateways.objects import RESOURCES, collection_path, pipeline_path
 from tests.bench.report import Section, publish
 from tests.bench.usage import MemoryWatch, cpu_seconds, resident_mib
-from tests.support.api_server import ApiServer, RefusedError
+from tests.support.api_server import ApiServer
 from tests.support.containers import free_port
 from tests.support.kind_cluster import kind_cluster
 from tests.support.operator_fakes import pipeline
 from tests.support.waiting import wait_until
 
+say = Console().print
 ROOT = Path(__file__).parents[2]
 MEMORY_BAR_MIB = 400
 CPU_BAR_SECONDS = 1.0
-NAMESPACES = 10
+NAMESPACE = "bench"
+SECRETS = 10
 
 
 def main() -> None:
@@ -46,15 +49,14 @@ def main() -> None:
         api = ApiServer(kubeconfig)
         api.define(ROOT / "crds/holdedpipelines.holded.dev.yaml")
         wait_until(api.is_served, what="the CRD is served")
-        names = [f"bench-{number}" for number in range(NAMESPACES)]
         try:
-            _measure(api, kubeconfig, names, options)
+            _measure(api, kubeconfig, options)
         finally:
             if not options.keep:
-                _remove(api, names)
+                _remove(api)
 
 
-def _measure(api: ApiServer, kubeconfig: Path, namespaces: list[str], options: argparse.Namespace) -> None:
+def _measure(api: ApiServer, kubeconfig: Path, options: argparse.Namespace) -> None:
     port = free_port()
     with (
         tempfile.TemporaryFile() as log,
@@ -64,13 +66,13 @@ def _measure(api: ApiServer, kubeconfig: Path, namespaces: list[str], options: a
         wait_until(lambda: httpx.get(f"http://127.0.0.1:{port}/ready").is_success, timeout=60, what="operator is ready")
         empty = resident_mib(process.pid)
         began, cpu = time.monotonic(), cpu_seconds(process.pid)
-        _create(api, namespaces, options.pipelines)
+        _create(api, options.pipelines)
         applied = time.monotonic() - began
         wait_until(
             lambda: _converged(api) == options.pipelines, timeout=1500, interval=1.0, what="all pipelines converged"
         )
         converged, converging = time.monotonic() - began, cpu_seconds(process.pid) - cpu
-        print(f"converged after {converged:.0f} s, {converging:.1f} s CPU", flush=True)
+        say(f"converged after {converged:.0f} s, {converging:.1f} s CPU")
         _quiet(port)
         before, passes, cpu, start = _versions(api), _passes(port), cpu_seconds(process.pid), time.monotonic()
         time.sleep(60 * options.minutes)
@@ -94,7 +96,7 @@ def _measure(api: ApiServer, kubeconfig: Path, namespaces: list[str], options: a
     notes = (
         f"The idle window is {options.minutes:g} minutes long, with the default resync period of 30 s.",
         "API server: real (kind). Kafka, schema registry and MySQL: stubs in the operator's memory.",
-        "The pipelines are suspended: every object exists, none has pods. Ten namespaces, one Secret in each.",
+        "The pipelines are suspended: every object exists, none has pods. All are in one namespace and share ten Secrets.",
     )
     figure = Figure(figsize=(7, 3))
     axes = figure.subplots()
@@ -115,7 +117,11 @@ def _measure(api: ApiServer, kubeconfig: Path, namespaces: list[str], options: a
 
 @contextmanager
 def _operator(kubeconfig: Path, port: int, log: Any) -> Iterator[subprocess.Popen[bytes]]:
-    environment = os.environ | {"KUBECONFIG": str(kubeconfig), "HOLDED_OPERATOR_PROBES_PORT": str(port)}
+    environment = os.environ | {
+        "KUBECONFIG": str(kubeconfig),
+        "HOLDED_OPERATOR_PROBES_PORT": str(port),
+        "HOLDED_OPERATOR_WATCH_NAMESPACES": NAMESPACE,
+    }
     command = [sys.executable, "-m", "tests.bench.operator_with_stubs"]
     process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
     try:
@@ -125,28 +131,29 @@ def _operator(kubeconfig: Path, port: int, log: Any) -> Iterator[subprocess.Pope
         process.wait()
 
 
-def _create(api: ApiServer, namespaces: list[str], count: int) -> None:
-    for namespace in namespaces:
-        if api.find(f"/api/v1/namespaces/{namespace}") is None:
-            api.create_namespace(namespace)
-            api.create_secret(namespace, "mysql", username="holded", password="bench")
+def _create(api: ApiServer, count: int) -> None:
+    if api.find(f"/api/v1/namespaces/{NAMESPACE}") is None:
+        api.create_namespace(NAMESPACE)
+        for number in range(SECRETS):
+            api.create_secret(NAMESPACE, f"mysql-{number}", username="holded", password="bench")
 
     def one(number: int) -> None:
-        name, namespace = f"pipeline-{number}", namespaces[number % len(namespaces)]
+        name = f"pipeline-{number}"
         topics = {
             part: {"name": f"{name}.{part.lower()}"} for part in ("raw", "silver", "deadLetter", "analytics", "ledger")
         }
-        body = pipeline(name, topics=topics, suspend=True)
-        body["metadata"]["namespace"] = namespace
-        if api.find(pipeline_path(namespace, name)) is None:
-            api.request("POST", pipeline_path(namespace, None), json=body)
+        mysql = {"host": "mysql", "credentialsSecretRef": {"name": f"mysql-{number % SECRETS}"}}
+        body = pipeline(name, topics=topics, mysql=mysql, suspend=True)
+        body["metadata"]["namespace"] = NAMESPACE
+        if api.find(pipeline_path(NAMESPACE, name)) is None:
+            api.request("POST", pipeline_path(NAMESPACE, None), json=body)
 
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(one, range(count)))
 
 
 def _converged(api: ApiServer) -> int:
-    found = api.request("GET", f"/apis/{API_VERSION}/{PLURAL}")["items"]
+    found = api.request("GET", pipeline_path(NAMESPACE, None))["items"]
     return sum(_is_converged(item) for item in found)
 
 
@@ -178,34 +185,20 @@ def _metric(port: int, name: str) -> list[int]:
 def _versions(api: ApiServer) -> dict[str, str]:
     """Return the version of every pipeline, of all that they own, and of all Events about them."""
     accept = {"Accept": "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"}
-    paths = [f"/apis/{API_VERSION}/{PLURAL}", "/apis/events.k8s.io/v1/events"]
-    for kind, (version, plural) in RESOURCES.items():
-        if kind != "PodMonitor":
-            paths.append(f"/{'apis' if '/' in version else 'api'}/{version}/{plural}")
+    kinds = [(API_VERSION, PLURAL), ("events.k8s.io/v1", "events")]
+    kinds += [value for kind, value in RESOURCES.items() if kind != "PodMonitor"]
     found = {}
-    for path in paths:
-        ours = (
-            {"labelSelector": f"{LABEL_MANAGED_BY}={FIELD_MANAGER}"}
-            if "events" not in path and "holded" not in path
-            else {}
-        )
-        for item in api.request("GET", path, headers=accept, params=ours)["items"] or ():
-            if item["metadata"]["namespace"].startswith("bench-"):
-                found[item["metadata"]["uid"]] = item["metadata"]["resourceVersion"]
+    for version, plural in kinds:
+        for item in api.request("GET", collection_path(version, plural, NAMESPACE), headers=accept)["items"] or ():
+            found[item["metadata"]["uid"]] = item["metadata"]["resourceVersion"]
     return found
 
 
-def _remove(api: ApiServer, namespaces: list[str]) -> None:
+def _remove(api: ApiServer) -> None:
     """Take the pipelines away without their operator."""
-    for item in api.request("GET", f"/apis/{API_VERSION}/{PLURAL}")["items"]:
-        metadata = item["metadata"]
-        if metadata["namespace"] in namespaces:
-            api.patch(pipeline_path(metadata["namespace"], metadata["name"]), {"metadata": {"finalizers": None}})
-    for namespace in namespaces:
-        try:
-            api.delete_namespace(namespace)
-        except RefusedError as error:
-            print(error)
+    for item in api.request("GET", pipeline_path(NAMESPACE, None))["items"]:
+        api.patch(pipeline_path(NAMESPACE, item["metadata"]["name"]), {"metadata": {"finalizers": None}})
+    api.delete_namespace(NAMESPACE)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import aiohttp
 from aiohttp import web
@@ -155,7 +155,7 @@ class FaultProxy:
         self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._serve(),), daemon=True)
         self.port = 0
 
-    def __enter__(self) -> "FaultProxy":
+    def __enter__(self) -> Self:
         self._thread.start()
         assert self._ready.wait(10)
         return self
@@ -242,7 +242,7 @@ class FaultProxy:
             seen = 0
             async for line in _lines(answer.content):
                 seen += 1
-                while self.watching.frozen or self.watching.silent:
+                while self.watching.frozen or self.watching.silent:  # noqa: ASYNC110 -- set from other threads
                     await asyncio.sleep(0.05)
                 if self.watching.gone_after is not None and seen > self.watching.gone_after:
                     await response.write(_GONE)

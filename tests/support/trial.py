@@ -11,12 +11,12 @@ import re
 import tempfile
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import yaml
 
 from holded_operator.api.v1alpha1 import HoldedPipeline
-from holded_operator.constants import FIELD_MANAGER, LABEL_COMPONENT, LABEL_MANAGED_BY
+from holded_operator.constants import FIELD_MANAGER, LABEL_COMPONENT, LABEL_MANAGED_BY, PLURAL
 from holded_operator.desired import Images, render
 from holded_operator.gateways.interfaces import Body
 from holded_operator.gateways.objects import content, pipeline_path
@@ -56,7 +56,7 @@ class Trial:
         self._config = {**QUICK, **IMAGES, "watch_namespaces": (self.namespace,), "probes_port": 0, **config}
         self.restarts = 0
 
-    def __enter__(self) -> "Trial":
+    def __enter__(self) -> Self:
         self.api.create_namespace(self.namespace)
         self.api.create_secret(self.namespace, "mysql", username="holded", password=PASSWORD)
         self.proxy.__enter__()
@@ -123,6 +123,14 @@ class Trial:
         if not self.operator.alive:
             self.operator.start()
             self.restarts += 1
+
+    def watched(self) -> None:
+        """Wait until the operator watches pipelines, having listed none."""
+        wait_until(
+            lambda: any(call.is_watch and call.plural == PLURAL for _, call, _ in self.proxy.record.calls),
+            timeout=60,
+            what="the operator watches",
+        )
 
     def settle(self, *, timeout: float = 150.0) -> None:
         """Wait until the newest spec is Ready, suspended or refused."""
@@ -203,12 +211,12 @@ class Trial:
                 found.append(f"malformed condition {entry}")
         return found
 
-    def fast_reads(self) -> Counter[str]:
-        return Counter(str(call) for _, call, _ in self.proxy.record.calls)
-
-    def passes(self) -> int:
-        """Return how many passes have begun since the proxy's record began."""
-        return sum(call.method == "GET" and call.path == self._path for _, call, _ in self.proxy.record.calls)
+    def looks(self) -> int:
+        """Return how often the operator has looked at pipelines since the proxy's record began: passes and resyncs."""
+        return sum(
+            call.method == "GET" and call.plural == PLURAL and not call.is_watch
+            for _, call, _ in self.proxy.record.calls
+        )
 
     def _revisions(self) -> dict[str, int]:
         """Return how many pod templates each workload has had."""

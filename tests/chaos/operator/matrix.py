@@ -11,12 +11,15 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
+from rich.console import Console
+
 from tests.bench.report import Section, publish
 from tests.chaos.operator.cases import Case, all_cases
 from tests.support.api_server import ApiServer, Kubelet
 from tests.support.kind_cluster import kind_cluster
 from tests.support.waiting import wait_until
 
+say = Console(soft_wrap=True, markup=False, highlight=False).print
 ROOT = Path(__file__).parents[3]
 ORACLES = {
     "O1": "convergence",
@@ -51,12 +54,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--at-once", type=int, default=6, help="trials at the same time")
     parser.add_argument("--seed", type=int, default=20261123, help="seed of the drawn specs and of random faults")
-    parser.add_argument("--examples", type=int, default=12, help="pairs of specs drawn from the CRD's schema")
+    parser.add_argument("--examples", type=int, default=8, help="pairs of specs drawn from the CRD's schema")
     parser.add_argument("--only", default="", help="run only the cases whose name has this in it, and write no page")
     parser.add_argument("--results", type=Path, help="file of results: cases that stand in it are not run again")
     parser.add_argument("--minutes", type=float, default=600, help="start no case after this time")
     options = parser.parse_args()
-    print(f"seed {options.seed}")
+    say(f"seed {options.seed}")
     with kind_cluster("holded-chaos") as kubeconfig:
         api = ApiServer(kubeconfig)
         api.define(ROOT / "crds/holdedpipelines.holded.dev.yaml")
@@ -72,7 +75,7 @@ def main() -> None:
             for result in run(left, at_once=options.at_once, seconds=60 * options.minutes):
                 results.append(result)
                 _keep(options.results, result)
-    failures = report(results, write=len(results) == len(cases) and not options.only)
+    failures = report(results, of=len(cases), seed=options.seed, write=not options.only)
     sys.exit(1 if failures else 0)
 
 
@@ -106,13 +109,10 @@ def run(cases: Sequence[Case], *, at_once: int, seconds: float) -> Iterator[Resu
             if result is None:
                 continue
             with lock:
-                mark = "FAILED" if result.found else "ok"
-                at = time.monotonic() - began
-                print(
-                    f"[{at:5.0f}s] {done}/{len(cases)} {mark} {result.case.name} ({result.seconds:.0f} s)", flush=True
-                )
+                mark, at = "FAILED" if result.found else "ok", time.monotonic() - began
+                say(f"[{at:5.0f}s] {done}/{len(cases)} {mark} {result.case.name} ({result.seconds:.0f} s)")
                 for line in result.found:
-                    print(f"    {line[:1500]}", flush=True)
+                    say(f"    {line[:1500]}")
             yield result
 
 
@@ -127,7 +127,7 @@ def _run(case: Case, deadline: float) -> Result | None:
     return Result(case, found, time.monotonic() - began)
 
 
-def report(results: Sequence[Result], *, write: bool) -> int:
+def report(results: Sequence[Result], *, of: int, seed: int, write: bool) -> int:
     """Print the matrix, write the page; return the number of failed runs."""
     matrix = []
     for oracle, meaning in ORACLES.items():
@@ -152,12 +152,17 @@ def report(results: Sequence[Result], *, write: bool) -> int:
                     ("Oracle", "Meaning", "Runs", "Failures"),
                     matrix,
                     notes=(
+                        f"{len(results)} of {of} cases were run, with seed {seed}.",
                         "A real kube-apiserver with its controllers (kind); Kafka, schema registry and MySQL in memory.",
-                        "The operator is a process of its own: its entry point, kopf, loops, reconciler and Kubernetes "
-                        "gateway are those of production; its requests and watches go through a proxy that fails.",
+                        (
+                            "The operator is a process of its own: its entry point, kopf, loops, reconciler and Kubernetes "
+                            "gateway are those of production; its requests and watches go through a proxy that fails."
+                        ),
                         "No node takes the pods; a thread tells of each that it is ready, as a kubelet would.",
-                        "A disturbed run is compared with an undisturbed one: objects, revisions, pods, topics, "
-                        "subjects, migrations, spec, finalizers, status, and what was created and deleted by kind.",
+                        (
+                            "A disturbed run is compared with an undisturbed one: objects, revisions, pods, topics, "
+                            "subjects, migrations, spec, finalizers, status, and what was created and deleted by kind."
+                        ),
                         "A run counts for each oracle that it is about; rows of unit tests say so.",
                     ),
                 ),
@@ -167,6 +172,6 @@ def report(results: Sequence[Result], *, write: bool) -> int:
         )
     else:
         for line in matrix:
-            print(" | ".join(line))
-    print(f"{len(results)} runs, {len(failures)} failures")
+            say(" | ".join(line))
+    say(f"{len(results)} runs, {len(failures)} failures")
     return len(failures)

@@ -47,7 +47,12 @@ def _edit(trial: Trial) -> None:
     )
 
 
-INSTALL = Scenario("install", lambda trial: trial.operator.start(), lambda trial: trial.create(**DELETE_ALL))
+def _idle(trial: Trial) -> None:
+    trial.operator.start()
+    trial.watched()
+
+
+INSTALL = Scenario("install", _idle, lambda trial: trial.create(**DELETE_ALL))
 UPDATE = Scenario("update", running, _edit)
 SCALE = Scenario("scale", running, lambda trial: trial.edit(worker={"replicas": 3}, sink={"replicas": 2}))
 SHRINK = Scenario("shrink", _two_workers, lambda trial: trial.edit(worker={"replicas": 1}, collector={"replicas": 1}))

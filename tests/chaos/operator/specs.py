@@ -59,7 +59,7 @@ def _spec_schema() -> dict[str, Any]:
     return found
 
 
-def _values(schema: dict[str, Any], name: str) -> st.SearchStrategy[Any]:
+def _values(schema: dict[str, Any], name: str) -> st.SearchStrategy[Any]:  # noqa: PLR0911 -- one line a type
     if name.endswith(("SecretRef", "secretRef")):
         return st.just({"name": SECRET})
     if "enum" in schema:
