@@ -63,7 +63,7 @@ def _measure(api: ApiServer, kubeconfig: Path, options: argparse.Namespace) -> N
         _operator(kubeconfig, port, log) as process,
         MemoryWatch(process.pid) as memory,
     ):
-        wait_until(lambda: httpx.get(f"http://127.0.0.1:{port}/ready").is_success, timeout=60, what="operator is ready")
+        wait_until(lambda: httpx.get(f"http://127.0.0.1:{port}/ready").is_success, timeout=300, what="operator is ready")
         empty = resident_mib(process.pid)
         began, cpu = time.monotonic(), cpu_seconds(process.pid)
         _create(api, options.pipelines)
@@ -159,7 +159,7 @@ def _converged(api: ApiServer) -> int:
 
 def _is_converged(item: dict[str, Any]) -> bool:
     status = item.get("status") or {}
-    ready = next((entry for entry in status.get("conditions", ()) if entry["type"] == "Ready"), {})
+    ready: dict[str, Any] = next((entry for entry in status.get("conditions", ()) if entry["type"] == "Ready"), {})
     return status.get("observedGeneration") == item["metadata"]["generation"] and ready.get("reason") == "Suspended"
 
 

@@ -10,7 +10,7 @@ import dataclasses
 import multiprocessing
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from multiprocessing.managers import BaseManager
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -98,7 +98,7 @@ class _Asking:
 class OperatorProcess:
     """Starts, kills and starts again."""
 
-    def __init__(self, kubeconfig: Path, log: Path, systems: dict[str, object], **config: Any) -> None:
+    def __init__(self, kubeconfig: Path, log: Path, systems: Mapping[str, object], **config: Any) -> None:
         class Systems(BaseManager):
             pass
 
@@ -140,7 +140,7 @@ class OperatorProcess:
 
     def close(self) -> None:
         self.kill()
-        self._server.stop_event.set()
+        self._server.stop_event.set()  # type: ignore[attr-defined]
 
 
 def _operate(kubeconfig: str, log: str, address: Any, options: dict[str, Any]) -> None:
@@ -169,7 +169,7 @@ def _operate(kubeconfig: str, log: str, address: Any, options: dict[str, Any]) -
 
     def connect(config: OperatorConfig) -> Production:
         real = Production.connect(config)
-        fakes = {name: _Asking(getattr(systems, name)()) for name in _SYSTEMS}
+        fakes: dict[str, Any] = {name: _Asking(getattr(systems, name)()) for name in _SYSTEMS}
         return dataclasses.replace(real, context=dataclasses.replace(real.context, **fakes))
 
     config = OperatorConfig(migrations_dir=Path("/nowhere"), **options)

@@ -182,7 +182,7 @@ class Trial:
         assert body is not None
         found = HoldedPipeline.from_body(body)
         values = {"username": b"holded", "password": PASSWORD.encode()}
-        checksums = Secrets(_OneSecret(values), self.namespace).checksums(["mysql"])  # type: ignore[arg-type]
+        checksums = Secrets(_OneSecret(values), self.namespace).checksums(["mysql"])
         state = render(found, images=Images(collector="c:1", worker="w:1", sink="s:1"), secret_checksums=checksums)
         return {f"{item['kind']}/{item['metadata']['name']}": item for item in state.objects}
 

@@ -241,7 +241,8 @@ def isolation(api: ApiServer) -> list[str]:
 def drawn_pair(api: ApiServer, first: dict[str, Any], second: dict[str, Any], number: int) -> list[str]:
     with Trial(api, f"drawn {number}") as trial:
         trial.operator.start()
-        if not _take(trial.create, first, found := []):
+        found: list[str] = []
+        if not _take(trial.create, first, found):
             return found
         found += _settled(trial)
         good = without_history(trial.state())

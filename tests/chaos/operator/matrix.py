@@ -75,7 +75,7 @@ def main() -> None:
             for result in run(left, at_once=options.at_once, seconds=60 * options.minutes):
                 results.append(result)
                 _keep(options.results, result)
-    failures = report(results, of=len(cases), seed=options.seed, write=not options.only)
+    failures = report(results, cases=len(cases), seed=options.seed, write=not options.only)
     sys.exit(1 if failures else 0)
 
 
@@ -127,7 +127,7 @@ def _run(case: Case, deadline: float) -> Result | None:
     return Result(case, found, time.monotonic() - began)
 
 
-def report(results: Sequence[Result], *, of: int, seed: int, write: bool) -> int:
+def report(results: Sequence[Result], *, cases: int, seed: int, write: bool) -> int:
     """Print the matrix, write the page; return the number of failed runs."""
     matrix = []
     for oracle, meaning in ORACLES.items():
@@ -152,7 +152,7 @@ def report(results: Sequence[Result], *, of: int, seed: int, write: bool) -> int
                     ("Oracle", "Meaning", "Runs", "Failures"),
                     matrix,
                     notes=(
-                        f"{len(results)} of {of} cases were run, with seed {seed}.",
+                        f"{len(results)} of {cases} cases were run, with seed {seed}.",
                         "A real kube-apiserver with its controllers (kind); Kafka, schema registry and MySQL in memory.",
                         (
                             "The operator is a process of its own: its entry point, kopf, loops, reconciler and Kubernetes "

@@ -63,9 +63,14 @@ def test_the_versions_are_read_once_for_all_pipelines(world: World, monkeypatch:
         for name in names:
             operator.reconcile("tests", name)
         world.kubernetes.make_ready()
-    asked = []
+    asked: list[object] = []
     versions = world.kubernetes.versions
-    monkeypatch.setattr(world.kubernetes, "versions", lambda namespaces: asked.append(1) or versions(namespaces))
+
+    def counted(namespaces: tuple[str, ...]) -> object:
+        asked.append(namespaces)
+        return versions(namespaces)
+
+    monkeypatch.setattr(world.kubernetes, "versions", counted)
     world.seconds += 30
     for name in names:
         assert operator.resync("tests", name).verdict is Verdict.CONVERGED
