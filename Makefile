@@ -97,8 +97,8 @@ e2e: init tools ## tests on a kind cluster of their own
 	$(RUN)/pytest tests/e2e
 
 ##@ Benchmarks: programs that print figures, and write table and plot to docs/bench
-.PHONY: bench bench-collector bench-servers bench-worker bench-sink
-bench: bench-collector bench-servers bench-worker bench-sink ## all of them, one after another
+.PHONY: bench bench-collector bench-servers bench-worker bench-sink bench-operator
+bench: bench-collector bench-servers bench-worker bench-sink bench-operator ## all of them, one after another
 
 bench-collector: init tools ## the collector against a bare producer
 	$(RUN)/python -m tests.bench.collector
@@ -111,3 +111,11 @@ bench-worker: init tools ## the worker against the same functions in a plain loo
 
 bench-sink: init tools ## the sink against bare multi-row INSERT
 	$(RUN)/python -m tests.bench.sink
+
+bench-operator: init tools ## the operator with 500 pipelines on a kind cluster of its own
+	$(RUN)/python -m tests.bench.many_pipelines
+
+##@ Faults
+.PHONY: chaos-operator
+chaos-operator: init tools ## the operator killed, cut off and misled at every step, on a kind cluster of its own; prints the matrix of oracles
+	$(RUN)/python -m tests.chaos.operator

@@ -37,6 +37,9 @@ QUICK = {"resync_seconds": 2.0, "progress_seconds": 0.3, "finalize_seconds": 3.0
 OUTSIDE_STATE = {"uid", "lastTransitionTime", "at", "clusterIP", "clusterIPs", "nodePort", "observedGeneration"}
 _CHECKSUM = re.compile(r'("holded\.dev/config-checksum": )"[0-9a-f]+"')
 
+STRICT = {"fieldValidation": "Strict"}
+"""What kubectl asks for: unknown fields are refused instead of dropped."""
+
 _numbers = itertools.count(1)
 
 
@@ -82,7 +85,7 @@ class Trial:
     def create(self, **spec: Any) -> None:
         body = pipeline(NAME, **_off_the_nodes(spec))
         body["metadata"]["namespace"] = self.namespace
-        self.api.request("POST", pipeline_path(self.namespace, None), json=body)
+        self.api.request("POST", pipeline_path(self.namespace, None), json=body, params=STRICT)
 
     def edit(self, **spec: Any) -> None:
         """Merge a change into the spec; RefusedError when the API server does not take it."""
@@ -96,7 +99,7 @@ class Trial:
         body["metadata"] = {key: live["metadata"].get(key) for key in ("name", "namespace", "resourceVersion")} | {
             "finalizers": live["metadata"].get("finalizers")
         }
-        self.api.request("PUT", self._path, json=body)
+        self.api.request("PUT", self._path, json=body, params=STRICT)
 
     def delete(self) -> None:
         self.api.request("DELETE", self._path)

@@ -149,6 +149,7 @@ def test_kafka_away_is_a_condition_and_heals(world: World, operator: Reconciler)
     world.kafka.error = KafkaUnavailableError("kafka:9092", "away")
     assert resync(world, operator) is Verdict.FAILING
     assert condition(world, "TopicsReady")["reason"] == "KafkaUnavailable"
+    assert "waiting for TopicsReady" in condition(world, "SinkReady")["message"], "as a whole pass tells it"
     world.kafka.error = None
     resync(world, operator)
     assert world.state() == before
