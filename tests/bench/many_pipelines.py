@@ -63,7 +63,9 @@ def _measure(api: ApiServer, kubeconfig: Path, options: argparse.Namespace) -> N
         _operator(kubeconfig, port, log) as process,
         MemoryWatch(process.pid) as memory,
     ):
-        wait_until(lambda: httpx.get(f"http://127.0.0.1:{port}/ready").is_success, timeout=300, what="operator is ready")
+        wait_until(
+            lambda: httpx.get(f"http://127.0.0.1:{port}/ready").is_success, timeout=300, what="operator is ready"
+        )
         empty = resident_mib(process.pid)
         began, cpu = time.monotonic(), cpu_seconds(process.pid)
         _create(api, options.pipelines)
