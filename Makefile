@@ -98,16 +98,19 @@ e2e: init tools ## tests on a kind cluster of their own
 	$(RUN)/pytest tests/e2e
 
 ##@ Faults: programs that make a cluster of three nodes, print a table and write it to docs/bench
-.PHONY: chaos soak
+.PHONY: chaos chaos-operator soak
 chaos: init tools ## faults under load, each with all data oracles; SCENARIOS="worker-killed node-drained" runs some
 	$(RUN)/python -m tests.chaos.run $(SCENARIOS)
+
+chaos-operator: init tools ## the operator killed, cut off and misled at every step, on a kind cluster of its own; prints the matrix of oracles
+	$(RUN)/python -m tests.chaos.operator
 
 soak: init tools ## the whole pipeline for MINUTES=30 at RATE=500 events/s
 	$(RUN)/python -m tests.bench.soak --minutes $(or $(MINUTES),30) --rate $(or $(RATE),500)
 
 ##@ Benchmarks: programs that print figures, and write table and plot to docs/bench
-.PHONY: bench bench-collector bench-servers bench-worker bench-worker-memory bench-sink
-bench: bench-collector bench-servers bench-worker bench-sink ## all of them, one after another
+.PHONY: bench bench-collector bench-servers bench-worker bench-worker-memory bench-sink bench-operator
+bench: bench-collector bench-servers bench-worker bench-sink bench-operator ## all of them, one after another
 
 bench-collector: init tools ## the collector against a bare producer
 	$(RUN)/python -m tests.bench.collector
@@ -123,3 +126,6 @@ bench-worker-memory: init tools ## what the worker's memory does over 30 minutes
 
 bench-sink: init tools ## the sink against bare multi-row INSERT
 	$(RUN)/python -m tests.bench.sink
+
+bench-operator: init tools ## the operator with 500 pipelines on a kind cluster of its own
+	$(RUN)/python -m tests.bench.many_pipelines

@@ -9,9 +9,10 @@ from holded_operator.gateways.interfaces import (
     Applied,
     Body,
     Change,
+    Versions,
     is_owned_by,
 )
-from holded_operator.gateways.objects import refuse_foreign
+from holded_operator.gateways.objects import digest, refuse_foreign
 from tests.support.fake_writes import Fake, Writes
 
 
@@ -89,6 +90,20 @@ class FakeKubernetes(Fake):
         self.call()
         return [copy.deepcopy(body) for body in self.pipelines.values()]
 
+    def versions(self, namespaces: Sequence[str]) -> dict[str, Versions]:
+        self.call()
+        return {
+            body["metadata"]["uid"]: frozenset(
+                {(body["metadata"]["uid"], body["metadata"]["resourceVersion"])}
+                | {
+                    (item["metadata"]["uid"], self._versioned(item)["metadata"]["resourceVersion"])
+                    for item in self.objects.values()
+                    if is_owned_by(item, body["metadata"]["uid"])
+                }
+            )
+            for body in self.pipelines.values()
+        }
+
     def set_finalizers(self, pipeline: Body, finalizers: Sequence[str]) -> Body | None:
         self.call()
         self.writes.begin("finalizers")
@@ -105,13 +120,14 @@ class FakeKubernetes(Fake):
         self.writes.end("finalizers")
         return copy.deepcopy(live)
 
-    def write_status(self, pipeline: Body, status: Body) -> None:
+    def write_status(self, pipeline: Body, status: Body) -> Body | None:
         self.call()
         self.writes.begin("status")
         live = self.pipelines[pipeline["metadata"]["name"]]
         live["status"] = copy.deepcopy(status)
         self._touch(live)
         self.writes.end("status")
+        return copy.deepcopy(live)
 
     def read_secret(self, namespace: str, name: str) -> Mapping[str, bytes] | None:
         self.call()
@@ -122,7 +138,7 @@ class FakeKubernetes(Fake):
     def list_children(self, pipeline: Body) -> list[Body]:
         self.call()
         uid = pipeline["metadata"]["uid"]
-        return [copy.deepcopy(item) for item in self.objects.values() if is_owned_by(item, uid)]
+        return [self._versioned(item) for item in self.objects.values() if is_owned_by(item, uid)]
 
     def list_pods(self, pipeline: Body, component: str) -> list[Body]:
         self.call()
@@ -205,6 +221,13 @@ class FakeKubernetes(Fake):
     def read_log(self, pod: Body, container: str, *, lines: int, previous: bool = False) -> str:
         self.call()
         return self.logs.get(pod["metadata"]["name"], "")
+
+    @staticmethod
+    def _versioned(item: Body) -> Body:
+        """Return a copy with a version that is another one for each content."""
+        versioned = copy.deepcopy(item)
+        versioned["metadata"]["resourceVersion"] = digest(item)
+        return versioned
 
     @staticmethod
     def _touch(live: Body) -> None:

@@ -5,6 +5,7 @@ import contextlib
 import logging
 import os
 import signal
+from collections.abc import Callable
 from typing import cast
 
 import kopf
@@ -29,16 +30,20 @@ LOST = 3
 
 _log = logging.getLogger("holded_operator")
 
+type Connect = Callable[[OperatorConfig, Callable[[], bool]], Production]
+"""Builds the gateways; those of the passes answer only while the second argument says that this operator leads."""
 
-async def run(config: OperatorConfig) -> None:
+
+async def run(config: OperatorConfig, connect: Connect = Production.connect) -> None:
     """Run until a signal comes or a watch fails for good."""
     candidate = Candidate(config.pod_name) if config.own_name else None
-    production = Production.connect(config) if candidate is None else Production.connect(config, candidate.leads)
+    production = connect(config, (lambda: True) if candidate is None else candidate.leads)
     elector = None if candidate is None else Elector(production.own, candidate)
     admission = _serve_admission(production) if config.admission_port else None
     liveness, listed = Liveness(), asyncio.Event()
     state = State(candidate, listed, None if admission is None else admission.ready)
-    loops = ReconcileLoops(Reconciler(production.context).reconcile, config, liveness)
+    reconciler = Reconciler(production.context)
+    loops = ReconcileLoops(reconciler.reconcile, config, liveness, resync=reconciler.resync)
     probes = Probes(
         config.probes_port,
         heartbeat=liveness,

@@ -5,8 +5,8 @@ lost, doubled or late, and a pass that was killed anywhere is simply followed by
 must not run at the same time.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC
 from enum import StrEnum
 from typing import Any
@@ -16,26 +16,23 @@ from pydantic import ValidationError
 from holded_operator.api.v1alpha1 import HoldedPipeline, Metadata, SubjectStatus, TopicStatus
 from holded_operator.constants import FINALIZER
 from holded_operator.context import Context
-from holded_operator.desired import Component, DesiredState, desired_replicas, referenced_secrets, render
+from holded_operator.desired import Component, DesiredState, deletion_plan, desired_replicas, referenced_secrets, render
 from holded_operator.exceptions import IncompatibleSchemaError, OperatorError
 from holded_operator.gateways.interfaces import (
     Body,
-    DatabaseAccess,
-    KafkaAccess,
-    RegisteredSchema,
-    TopicState,
 )
+from holded_operator.passes import PREREQUISITES, Converged, Pass
 from holded_operator.status import (
     DATABASE_READY,
     SCHEMAS_READY,
     SINK_READY,
     TOPICS_READY,
     Facts,
-    PartResult,
     build_status,
     invalid_status,
 )
 from holded_operator.steps import finalize, workloads
+from holded_operator.steps.census import Census
 from holded_operator.steps.claims import check_claims, spare
 from holded_operator.steps.credentials import Secrets, database_access, kafka_access, registry_access
 from holded_operator.steps.flow import Flow, observe_flow
@@ -74,40 +71,6 @@ class Outcome:
     """What failed in it; each is in a condition, too."""
 
 
-@dataclass
-class _Pass:
-    """What the steps of one pass have found so far."""
-
-    body: Body
-    pipeline: HoldedPipeline
-    desired: DesiredState
-    secrets: Secrets
-    journal: Journal
-    kafka: KafkaAccess | None = None
-    database: DatabaseAccess | None = None
-    topics: dict[str, TopicState] = field(default_factory=dict)
-    subjects: dict[str, RegisteredSchema] = field(default_factory=dict)
-    worker_pods: int | None = None
-    """Worker pods there are, whatever their state."""
-    parts: list[PartResult] = field(default_factory=list)
-    errors: list[OperatorError] = field(default_factory=list)
-
-    def attempt(self, name: str, step: Callable[[], tuple[str, str]]) -> None:
-        """Run a prerequisite; it returns the condition's reason and message, and its failure is a condition, too."""
-        try:
-            reason, message = step()
-            self.parts.append(PartResult(name, ok=True, reason=reason, message=message))
-        except OperatorError as error:
-            self.errors.append(error)
-            self.parts.append(PartResult(name, ok=False, reason=error.reason, message=str(error)))
-
-    @property
-    def unmet(self) -> list[str]:
-        """Conditions that keep the workloads from being touched."""
-        found = {part.type for part in self.parts if part.ok}
-        return [name for name in (TOPICS_READY, SCHEMAS_READY, DATABASE_READY) if name not in found]
-
-
 class Reconciler:
     """Reconciles resources one at a time each. Safe for different resources in different threads."""
 
@@ -115,6 +78,13 @@ class Reconciler:
         self._context = context
         self._deletions: dict[str, finalize.Deletion] = {}
         self._scaled_at: dict[str, float] = {}
+        self._converged: dict[tuple[str, str], Converged] = {}
+        self._census = Census(
+            context.kubernetes,
+            context.config.watch_namespaces,
+            max_age_seconds=context.config.resync_seconds / 2,
+            clock=context.clock,
+        )
 
     def reconcile(self, namespace: str, name: str) -> Outcome:
         """Bring one pipeline closer to its spec.
@@ -124,6 +94,7 @@ class Reconciler:
         OperatorError
             If the API server does not let us read the resource or write its status; all else is in the status.
         """
+        self._converged.pop((namespace, name), None)
         body = self._context.kubernetes.get_pipeline(namespace, name)
         if body is None:
             return Outcome(Verdict.GONE)
@@ -141,26 +112,60 @@ class Reconciler:
             return Outcome(Verdict.GONE)
         return self._converge(claimed, pipeline)
 
+    def resync(self, namespace: str, name: str) -> Outcome:
+        """Look after a pipeline of which nothing was heard since its last pass.
+
+        While Kubernetes has the versions with which it converged, only what is outside Kubernetes is looked at; that
+        ends in the same state as a whole pass, which is what follows in every other case.
+        """
+        before = self._converged.get((namespace, name))
+        if before is not None and self._census.versions(str(before.work.pipeline.metadata.uid)) == before.versions:
+            outcome = self._look_outside(before.work)
+            if outcome is not None:
+                return outcome
+        return self.reconcile(namespace, name)
+
+    def _look_outside(self, before: Pass) -> Outcome | None:
+        """Return None when it takes a whole pass."""
+        secrets = Secrets(self._census, before.pipeline.metadata.namespace)
+        if secrets.checksums(referenced_secrets(before.pipeline)) != before.checksums:
+            return None
+        journal = Journal(self._context.kubernetes, before.body)
+        work = replace(before, secrets=secrets, journal=journal, parts=[], errors=[])
+        self._prerequisites(work)
+        if work.unmet or journal.changes:
+            return None
+        work.parts += [part for part in before.parts if part.type not in PREREQUISITES]
+        self._runway(work)
+        return self._report(work, self._flow(work))
+
     def _converge(self, body: Body, pipeline: HoldedPipeline) -> Outcome:
         secrets = Secrets(self._context.kubernetes, pipeline.metadata.namespace)
-        work = _Pass(
+        checksums = secrets.checksums(referenced_secrets(pipeline))
+        work = Pass(
             body=body,
             pipeline=pipeline,
-            desired=self._render(pipeline, secrets),
+            desired=self._render(pipeline, checksums),
             secrets=secrets,
+            checksums=checksums,
             journal=Journal(self._context.kubernetes, body),
         )
+        self._prerequisites(work)
+        flow = self._flow(work)
+        children = workloads.Children(tuple(self._context.kubernetes.list_children(body)))
+        work.children = children.versions
+        self._autoscale(work, children, flow)
+        self._workloads(work, children)
+        self._runway(work)
+        return self._report(work, flow)
+
+    def _prerequisites(self, work: Pass) -> None:
+        """See to everything outside Kubernetes."""
         work.attempt(TOPICS_READY, lambda: self._topics(work))
         work.attempt(SCHEMAS_READY, lambda: self._schemas(work))
         # A release whose schemas do not fit changes nothing at all: its migrations wait, too.
         if not any(isinstance(error, IncompatibleSchemaError) for error in work.errors):
             work.attempt(DATABASE_READY, lambda: self._database(work))
-        flow = self._flow(work)
-        children = workloads.Children(tuple(self._context.kubernetes.list_children(body)))
-        self._autoscale(work, children, flow)
-        self._workloads(work, children)
-        self._runway(work)
-        return self._report(work, flow)
 
     # -- before the steps ---------------------------------------------------------------------------------------------
 
@@ -179,18 +184,15 @@ class Reconciler:
         return self._context.kubernetes.set_finalizers(body, [*finalizers, FINALIZER])
 
     def _render(
-        self, pipeline: HoldedPipeline, secrets: Secrets, *, worker_replicas: int | None = None
+        self, pipeline: HoldedPipeline, checksums: Mapping[str, str], *, worker_replicas: int | None = None
     ) -> DesiredState:
         return render(
-            pipeline,
-            images=self._context.images,
-            secret_checksums=secrets.checksums(referenced_secrets(pipeline)),
-            worker_replicas=worker_replicas,
+            pipeline, images=self._context.images, secret_checksums=checksums, worker_replicas=worker_replicas
         )
 
     # -- the steps ----------------------------------------------------------------------------------------------------
 
-    def _topics(self, work: _Pass) -> tuple[str, str]:
+    def _topics(self, work: Pass) -> tuple[str, str]:
         if not _settled(work.body):
             check_claims(work.pipeline, work.body, work.desired.topics, self._all_pipelines())
         work.kafka = kafka_access(work.pipeline, work.secrets)
@@ -200,12 +202,12 @@ class Reconciler:
             return differences[0].reason, "; ".join(str(difference) for difference in differences)
         return UP_TO_DATE, f"{len(work.desired.topics)} topics are up to date"
 
-    def _schemas(self, work: _Pass) -> tuple[str, str]:
+    def _schemas(self, work: Pass) -> tuple[str, str]:
         access = registry_access(work.pipeline, work.secrets)
         work.subjects = ensure_subjects(self._context.registry, access, work.desired.subjects, work.journal)
         return UP_TO_DATE, f"{len(work.desired.subjects)} subjects are up to date"
 
-    def _database(self, work: _Pass) -> tuple[str, str]:
+    def _database(self, work: Pass) -> tuple[str, str]:
         access = database_access(work.pipeline, work.secrets)
         applied = self._context.database.migrate(access)
         if applied:
@@ -216,7 +218,7 @@ class Reconciler:
     def _all_pipelines(self) -> list[Body]:
         return self._context.kubernetes.read_pipelines(self._context.config.watch_namespaces)
 
-    def _flow(self, work: _Pass) -> Flow:
+    def _flow(self, work: Pass) -> Flow:
         return observe_flow(
             work.pipeline,
             work.topics,
@@ -226,7 +228,7 @@ class Reconciler:
             database_access=work.database,
         )
 
-    def _autoscale(self, work: _Pass, children: workloads.Children, flow: Flow) -> None:
+    def _autoscale(self, work: Pass, children: workloads.Children, flow: Flow) -> None:
         """Render anew with as many workers as the lag asks for."""
         autoscaling = work.pipeline.spec.worker.autoscaling
         if autoscaling is None or work.pipeline.spec.suspend:
@@ -242,9 +244,9 @@ class Reconciler:
         )
         if replicas != current:
             self._scaled_at[uid] = clock()
-        work.desired = self._render(work.pipeline, work.secrets, worker_replicas=replicas)
+        work.desired = self._render(work.pipeline, work.checksums, worker_replicas=replicas)
 
-    def _workloads(self, work: _Pass, children: workloads.Children) -> None:
+    def _workloads(self, work: Pass, children: workloads.Children) -> None:
         """Apply the owned objects if all before them is well; report the pods' real state in either case."""
         kubernetes, unmet = self._context.kubernetes, work.unmet
         rollout = workloads.Rollout(workloads={}, failures={})
@@ -275,7 +277,7 @@ class Reconciler:
             for component, workload in live.items()
         ]
 
-    def _runway(self, work: _Pass) -> None:
+    def _runway(self, work: Pass) -> None:
         """Let the sink's condition mind the day partitions that it is to make."""
         database, today = self._context.database, self._context.now().astimezone(UTC).date()
         work.parts = [
@@ -285,21 +287,22 @@ class Reconciler:
 
     # -- after the steps ----------------------------------------------------------------------------------------------
 
-    def _report(self, work: _Pass, flow: Flow) -> Outcome:
+    def _report(self, work: Pass, flow: Flow) -> Outcome:
         previous = work.body.get("status") or {}
         status = build_status(
             work.pipeline, previous, work.parts, now=self._context.now(), facts=self._facts(work, flow)
         )
-        self._write_status(work.body, status, work.journal)
+        body = self._write_status(work.body, status, work.journal)
         if work.errors:
             verdict = Verdict.FAILING
         elif all(part.ok or part.reason == "Suspended" for part in work.parts) and not work.journal.changes:
             verdict = Verdict.CONVERGED
+            self._remember(work, body)
         else:
             verdict = Verdict.PROGRESSING
         return Outcome(verdict, work.pipeline.metadata.generation, tuple(work.errors))
 
-    def _facts(self, work: _Pass, flow: Flow) -> Facts:
+    def _facts(self, work: Pass, flow: Flow) -> Facts:
         topics = [
             TopicStatus(name=state.name, partitions=state.partitions, replication_factor=state.replication_factor)
             for state in (work.topics.get(spec.name) for spec in work.desired.topics)
@@ -320,12 +323,29 @@ class Reconciler:
             worker_selector=work.desired.worker_selector,
         )
 
-    def _write_status(self, body: Body, status: dict[str, Any], journal: Journal) -> None:
-        """Write the status once, if it is another one; conditions are told only when they stand in it."""
+    def _remember(self, work: Pass, body: Body | None) -> None:
+        """Keep what `resync` compares with, unless the spec was edited meanwhile or the lag asks for more workers."""
+        if body is None or body["metadata"]["generation"] != work.pipeline.metadata.generation:
+            return
+        if work.pipeline.spec.worker.autoscaling is not None:
+            return
+        metadata = work.pipeline.metadata
+        versions = work.children | {(str(metadata.uid), body["metadata"]["resourceVersion"])}
+        # Without the Secrets' values.
+        kept = replace(work, body=body, secrets=Secrets(self._census, metadata.namespace))
+        self._converged[metadata.namespace, metadata.name] = Converged(kept, versions)
+
+    def _write_status(self, body: Body, status: dict[str, Any], journal: Journal) -> Body | None:
+        """Write the status once, if it is another one; conditions are told only when they stand in it.
+
+        Returns the resource as it is then, None when it has gone.
+        """
         previous = body.get("status") or {}
-        if status != previous:
-            self._context.kubernetes.write_status(body, status)
-            journal.transitions(previous, status)
+        if status == previous:
+            return body
+        written = self._context.kubernetes.write_status(body, status)
+        journal.transitions(previous, status)
+        return written
 
     # -- deletion -----------------------------------------------------------------------------------------------------
 
@@ -347,7 +367,7 @@ class Reconciler:
                 "LeftBehind", f"Topics, subjects and database are left behind, the spec is unreadable: {reasons}"
             )
         else:
-            plan = self._render(pipeline, Secrets(self._context.kubernetes, pipeline.metadata.namespace)).deletion
+            plan = deletion_plan(pipeline)
             plan = spare(plan, pipeline, body, self._all_pipelines())
             if not finalize.remove_outside(self._context, pipeline, plan, deletion, journal):
                 return Outcome(Verdict.FAILING, metadata.get("generation"))

@@ -160,3 +160,16 @@ async def test_stop_waits_for_running_passes_and_takes_no_more(loops: Make) -> N
     assert item._loops == {}
     assert not item.wake("ns", "b")
     assert len(passes.calls) == 1
+
+
+async def test_time_alone_leads_to_a_resync_and_a_reason_to_a_whole_pass(loops: Make) -> None:
+    whole, resync = Passes(Outcome(Verdict.CONVERGED, 1)), Passes(Outcome(Verdict.CONVERGED, 1))
+    item = loops(whole, FAST)
+    item._resync = resync
+    item.wake("ns", "a")
+    await eventually(lambda: len(resync.calls) >= 1)
+    assert len(whole.calls) == 1
+    item.wake("ns", "a")
+    await eventually(lambda: len(whole.calls) == 2)
+    resync.script = [Outcome(Verdict.FAILING, 1)]
+    await eventually(lambda: len(whole.calls) >= 4)

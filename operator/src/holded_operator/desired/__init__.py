@@ -11,6 +11,7 @@ from holded_operator.desired.state import (
     SubjectSpec,
     TopicSpec,
 )
+from holded_operator.desired.topics import deletion_plan
 
 __all__ = [
     "Component",
@@ -20,6 +21,7 @@ __all__ = [
     "Manifest",
     "SubjectSpec",
     "TopicSpec",
+    "deletion_plan",
     "desired_replicas",
     "referenced_secrets",
     "render",

@@ -12,6 +12,9 @@ from typing import Any, Literal, Protocol
 type Body = dict[str, Any]
 """A Kubernetes object as JSON."""
 
+type Versions = frozenset[tuple[str, str]]
+"""Uid and resource version of a pipeline and of each object that it owns."""
+
 
 @dataclass(frozen=True)
 class KafkaAccess:
@@ -119,12 +122,16 @@ class KubernetesGateway(Protocol):
         """Return every resource in these namespaces (all, when none are given)."""
         ...
 
+    def versions(self, namespaces: Sequence[str]) -> Mapping[str, Versions]:
+        """Return the versions of every pipeline in these namespaces and of what it owns, by the pipeline's uid."""
+        ...
+
     def set_finalizers(self, pipeline: Body, finalizers: Sequence[str]) -> Body | None:
         """Replace the finalizers of exactly this version of the resource; None when it went with them."""
         ...
 
-    def write_status(self, pipeline: Body, status: Body) -> None:
-        """Replace the whole status, through the status subresource."""
+    def write_status(self, pipeline: Body, status: Body) -> Body | None:
+        """Replace the whole status, through the status subresource; returns the resource as it is then."""
         ...
 
     def read_secret(self, namespace: str, name: str) -> Mapping[str, bytes] | None:

@@ -14,13 +14,13 @@ How an object is applied, so that an unchanged one costs no write:
 """
 
 import base64
+import contextlib
 import json
 import logging
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import urllib3
@@ -29,7 +29,6 @@ from kubernetes import client, config
 from holded_operator.constants import (
     API_VERSION,
     FIELD_MANAGER,
-    GROUP,
     KIND,
     LABEL_COMPONENT,
     LABEL_INSTANCE,
@@ -43,30 +42,29 @@ from holded_operator.exceptions import (
     OperatorError,
     StaleObjectError,
 )
-from holded_operator.gateways.interfaces import Applied, Body, Change, is_owned_by, object_id
+from holded_operator.gateways.interfaces import Applied, Body, Change, Versions, is_owned_by, object_id
 from holded_operator.gateways.objects import (
     OPTIONAL_KINDS,
     RESOURCES,
     collection_path,
     digest,
+    event_body,
     fingerprint,
     object_path,
     pipeline_path,
     refuse_foreign,
 )
+from holded_operator.gateways.versions import MANAGED, METADATA_ONLY, by_pipeline, owned_paths, pipeline_paths
 
 CONNECT_TIMEOUT_SECONDS = 5
 READ_TIMEOUT_SECONDS = 20
 EVENT_REPEAT_SECONDS = 600
 """The same Event about the same object is not written again within this time."""
-NOTE_BYTES = 1024
-"""Length of an Event's text, by the API server's rule."""
 REMEMBERED = 20_000
 """Fingerprints and Events kept in memory; about 200 bytes each."""
 
 _log = logging.getLogger("holded_operator.kubernetes")
 _TRANSIENT_STATUS = {408, 429}
-_METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
 
 class NotFoundError(Exception):
@@ -118,7 +116,7 @@ class KubernetesApi:
 
     def list_pipelines(self, namespaces: Sequence[str]) -> list[tuple[str, str]]:
         """Return namespace and name of every resource in these namespaces (all, when none are given)."""
-        found = self._list(namespaces, accept=_METADATA_ONLY)
+        found = self._list(namespaces, accept=METADATA_ONLY)
         return [(item["metadata"]["namespace"], item["metadata"]["name"]) for item in found]
 
     def read_pipelines(self, namespaces: Sequence[str]) -> list[Body]:
@@ -126,9 +124,22 @@ class KubernetesApi:
         return self._list(namespaces)
 
     def _list(self, namespaces: Sequence[str], *, accept: str = "application/json") -> list[Body]:
-        paths = [pipeline_path(namespace, None) for namespace in namespaces] or [f"/apis/{API_VERSION}/{PLURAL}"]
-        answers = [self._request("GET", path, what=f"the list of {PLURAL}", accept=accept) for path in paths]
+        answers = [
+            self._request("GET", path, what=f"the list of {PLURAL}", accept=accept)
+            for path in pipeline_paths(namespaces)
+        ]
         return [item for answer in answers for item in items(answer)]
+
+    def versions(self, namespaces: Sequence[str]) -> dict[str, Versions]:
+        """Return the versions of every pipeline in these namespaces and of what it owns, by the pipeline's uid."""
+        pipelines = [self._send("GET", path, what=path, accept=METADATA_ONLY) for path in pipeline_paths(namespaces)]
+        return by_pipeline(pipelines, self._owned(namespaces))
+
+    def _owned(self, namespaces: Sequence[str]) -> Iterator[bytes]:
+        for path in owned_paths(namespaces):
+            # A kind that is not served here is in no pipeline's versions either.
+            with contextlib.suppress(NotFoundError):
+                yield self._send("GET", path, what=path, accept=METADATA_ONLY, query=[("labelSelector", MANAGED)])
 
     def set_finalizers(self, pipeline: Body, finalizers: Sequence[str]) -> Body | None:
         """Replace the finalizers of exactly this version of the resource; None when it went with them."""
@@ -145,8 +156,8 @@ class KubernetesApi:
         except NotFoundError:
             return None
 
-    def write_status(self, pipeline: Body, status: Body) -> None:
-        """Replace the whole status, through the status subresource.
+    def write_status(self, pipeline: Body, status: Body) -> Body | None:
+        """Replace the whole status, through the status subresource; returns the resource as it is then.
 
         By JSON patch: it needs no resource version, so an edit of the spec meanwhile is no conflict, and the test of
         the uid keeps it from a resource that was deleted and created anew under the same name.
@@ -157,7 +168,7 @@ class KubernetesApi:
             {"op": "add", "path": "/status", "value": status},
         ]
         try:
-            self._request(
+            return self._request(
                 "PATCH",
                 pipeline_path(metadata["namespace"], metadata["name"]) + "/status",
                 what=f"the status of {object_id(pipeline)}",
@@ -166,6 +177,7 @@ class KubernetesApi:
             )
         except NotFoundError:
             _log.debug("the resource went before its status was written")
+            return None
 
     def read_secret(self, namespace: str, name: str) -> Mapping[str, bytes] | None:
         """Return a Secret's values, None when it does not exist."""
@@ -248,26 +260,7 @@ class KubernetesApi:
         metadata = pipeline["metadata"]
         if not self._is_news((metadata["uid"], kind, reason, message)):
             return
-        event = {
-            "apiVersion": "events.k8s.io/v1",
-            "kind": "Event",
-            "metadata": {"name": f"{metadata['name']}.{time.time_ns():x}", "namespace": metadata["namespace"]},
-            "eventTime": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
-            "reportingController": f"{GROUP}/operator",
-            "reportingInstance": self._instance[:128],
-            "action": "Reconcile",
-            "type": kind,
-            "reason": reason,
-            "note": _cut(message),
-            "regarding": {
-                "apiVersion": API_VERSION,
-                "kind": KIND,
-                "namespace": metadata["namespace"],
-                "name": metadata["name"],
-                "uid": metadata["uid"],
-                "resourceVersion": metadata.get("resourceVersion"),
-            },
-        }
+        event = event_body(pipeline, kind=kind, reason=reason, message=message, instance=self._instance)
         try:
             self._request(
                 "POST",
@@ -381,13 +374,6 @@ class KubernetesApi:
             while len(self._emitted) > REMEMBERED:
                 self._emitted.popitem(last=False)
             return True
-
-
-def _cut(message: str) -> str:
-    encoded = message.encode()
-    if len(encoded) <= NOTE_BYTES:
-        return message
-    return encoded[: NOTE_BYTES - 3].decode(errors="ignore") + "…"
 
 
 def items(answer: Body) -> list[Body]:

@@ -1,9 +1,11 @@
-"""Objects of the API server as JSON: where they are, what makes them up, whose they are. Pure."""
+"""Objects of the API server as JSON: where they are, what makes them up, whose they are; and Events."""
 
 import hashlib
 import json
+import time
+from datetime import UTC, datetime
 
-from holded_operator.constants import API_VERSION, FIELD_MANAGER, KIND, LABEL_INSTANCE, LABEL_MANAGED_BY, PLURAL
+from holded_operator.constants import API_VERSION, FIELD_MANAGER, GROUP, KIND, LABEL_INSTANCE, LABEL_MANAGED_BY, PLURAL
 from holded_operator.exceptions import ObjectConflictError, ObjectTerminatingError
 from holded_operator.gateways.interfaces import Body, is_owned_by, object_id
 
@@ -21,6 +23,8 @@ RESOURCES: dict[str, tuple[str, str]] = {
 OPTIONAL_KINDS = frozenset({"PodMonitor"})
 """Kinds of which a cluster may know nothing."""
 
+NOTE_BYTES = 1024
+"""Length of an Event's text, by the API server's rule."""
 _SERVER_FIELDS = ("managedFields", "resourceVersion", "generation", "creationTimestamp", "uid", "selfLink")
 
 
@@ -60,10 +64,11 @@ def refuse_foreign(pipeline: Body, live: Body) -> None:
         raise ObjectConflictError(object_id(live), "was not made for this HoldedPipeline")
 
 
-def collection_path(version: str, plural: str, namespace: str) -> str:
-    """Return the path of all objects of a kind in a namespace."""
+def collection_path(version: str, plural: str, namespace: str | None) -> str:
+    """Return the path of all objects of a kind in a namespace; without one, of those in all namespaces."""
     root = "/api" if "/" not in version else "/apis"
-    return f"{root}/{version}/namespaces/{namespace}/{plural}"
+    scope = "" if namespace is None else f"namespaces/{namespace}/"
+    return f"{root}/{version}/{scope}{plural}"
 
 
 def object_path(body: Body) -> str:
@@ -76,3 +81,35 @@ def pipeline_path(namespace: str, name: str | None) -> str:
     """Return the path of a HoldedPipeline, or without a name of all in a namespace."""
     path = collection_path(API_VERSION, PLURAL, namespace)
     return path if name is None else f"{path}/{name}"
+
+
+def event_body(pipeline: Body, *, kind: str, reason: str, message: str, instance: str) -> Body:
+    """Return an Event about a pipeline; its name is of this moment."""
+    metadata = pipeline["metadata"]
+    return {
+        "apiVersion": "events.k8s.io/v1",
+        "kind": "Event",
+        "metadata": {"name": f"{metadata['name']}.{time.time_ns():x}", "namespace": metadata["namespace"]},
+        "eventTime": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        "reportingController": f"{GROUP}/operator",
+        "reportingInstance": instance[:128],
+        "action": "Reconcile",
+        "type": kind,
+        "reason": reason,
+        "note": _cut(message),
+        "regarding": {
+            "apiVersion": API_VERSION,
+            "kind": KIND,
+            "namespace": metadata["namespace"],
+            "name": metadata["name"],
+            "uid": metadata["uid"],
+            "resourceVersion": metadata.get("resourceVersion"),
+        },
+    }
+
+
+def _cut(message: str) -> str:
+    encoded = message.encode()
+    if len(encoded) <= NOTE_BYTES:
+        return message
+    return encoded[: NOTE_BYTES - 3].decode(errors="ignore") + "…"

@@ -50,9 +50,12 @@ class ReconcileLoops:
         config: OperatorConfig,
         liveness: Liveness,
         *,
+        resync: Callable[[str, str], Outcome] | None = None,
         spacing_seconds: float = SPACING_SECONDS,
     ) -> None:
+        """`resync` is the pass that comes by time alone after one that converged; by default the same as any other."""
         self._reconcile = reconcile
+        self._resync = resync or reconcile
         self._config = config
         self._liveness = liveness
         self._spacing = spacing_seconds
@@ -111,26 +114,27 @@ class ReconcileLoops:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _run(self, key: Key, loop: _Loop) -> None:
-        generation, failures = None, 0
+        generation, failures, run = None, 0, self._reconcile
         try:
             while not self._stopping:
                 loop.wanted.clear()
-                outcome = await self._turn(key)
+                outcome = await self._turn(key, run)
                 if outcome.verdict is Verdict.GONE and not loop.wanted.is_set():
                     return
                 unsettled = outcome.verdict in {Verdict.PROGRESSING, Verdict.FAILING}
                 failures = failures + 1 if unsettled and outcome.generation == generation else int(unsettled)
                 generation = outcome.generation
-                await self._pause(loop, self._delay(failures))
+                woken = await self._pause(loop, self._delay(failures))
+                run = self._reconcile if woken or failures else self._resync
         finally:
             # No await between the last look at `wanted` and this: a wake either came before or makes a new loop.
             self._loops.pop(key, None)
             PIPELINES.set(len(self._loops))
 
-    async def _turn(self, key: Key) -> Outcome:
+    async def _turn(self, key: Key, run: Callable[[str, str], Outcome]) -> Outcome:
         started = time.monotonic()
         try:
-            outcome = await asyncio.get_running_loop().run_in_executor(self._threads, self._pass, key, started)
+            outcome = await asyncio.get_running_loop().run_in_executor(self._threads, self._pass, key, run, started)
         except OperatorError as error:
             # Neither readable nor writable: the API server is away, or the resource has just changed.
             _log.warning("%s/%s: %s", *key, error)
@@ -143,14 +147,14 @@ class ReconcileLoops:
             ERRORS.labels(failed.system, failed.reason).inc()
         return outcome
 
-    def _pass(self, key: Key, due: float) -> Outcome:
+    def _pass(self, key: Key, run: Callable[[str, str], Outcome], due: float) -> Outcome:
         """Run in a thread of the pool."""
         WAITING_SECONDS.observe(time.monotonic() - due)
         token = object()
         self._liveness.begin(token)
         with structlog.contextvars.bound_contextvars(pipeline=f"{key[0]}/{key[1]}"), PASS_SECONDS.time():
             try:
-                return self._reconcile(*key)
+                return run(*key)
             finally:
                 self._liveness.end(token)
 
@@ -161,11 +165,13 @@ class ReconcileLoops:
             period = min(self._config.progress_seconds * 2 ** min(failures - 1, 16), period)
         return period * (1 + JITTER * (2 * random.random() - 1))  # noqa: S311 -- spreads load, guards nothing
 
-    async def _pause(self, loop: _Loop, seconds: float) -> None:
+    async def _pause(self, loop: _Loop, seconds: float) -> bool:
+        """Wait for a reason to run a pass, at most so long; True when there was one."""
         try:
             async with asyncio.timeout(seconds):
                 await loop.wanted.wait()
         except TimeoutError:
-            return
+            return False
         if not self._stopping:
             await asyncio.sleep(self._spacing)
+        return True

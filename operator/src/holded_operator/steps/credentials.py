@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from typing import Protocol
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -9,13 +10,21 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from holded_operator.api.v1alpha1 import CaSecretRef, HoldedPipeline, SecretRef
 from holded_operator.exceptions import ForbiddenError, SecretInvalidError, SecretKeyMissingError, SecretMissingError
-from holded_operator.gateways.interfaces import DatabaseAccess, KafkaAccess, KubernetesGateway, RegistryAccess
+from holded_operator.gateways.interfaces import DatabaseAccess, KafkaAccess, RegistryAccess
+
+
+class SecretReader(Protocol):
+    """Whoever can read a Secret by name."""
+
+    def read_secret(self, namespace: str, name: str) -> Mapping[str, bytes] | None:
+        """Return a Secret's values, None when it does not exist."""
+        ...
 
 
 class Secrets:
     """The Secrets of one pass: each is read once, by name, in the resource's own namespace."""
 
-    def __init__(self, kubernetes: KubernetesGateway, namespace: str) -> None:
+    def __init__(self, kubernetes: SecretReader, namespace: str) -> None:
         self._kubernetes = kubernetes
         self._namespace = namespace
         self._read: dict[str, Mapping[str, bytes] | None] = {}

@@ -8,7 +8,7 @@ from holded_operator.api.v1alpha1 import HoldedPipeline
 from holded_operator.constants import LABEL_COMPONENT
 from holded_operator.desired import Component, DesiredState
 from holded_operator.exceptions import OperatorError, UnavailableError
-from holded_operator.gateways.interfaces import Body, Change, KubernetesGateway, object_id
+from holded_operator.gateways.interfaces import Body, Change, KubernetesGateway, Versions, object_id
 from holded_operator.status import COLLECTOR_READY, SINK_READY, SUSPENDED, WORKER_READY, PartResult
 from holded_operator.steps.credentials import Secrets, collector_keys
 from holded_operator.steps.journal import Journal
@@ -31,6 +31,11 @@ class Children:
     """The objects a pipeline owns, as they are."""
 
     objects: tuple[Body, ...]
+
+    @property
+    def versions(self) -> Versions:
+        """Return which objects there are, in which versions."""
+        return frozenset((item["metadata"]["uid"], item["metadata"]["resourceVersion"]) for item in self.objects)
 
     def find(self, kind: str, name: str) -> Body | None:
         """Return one object."""

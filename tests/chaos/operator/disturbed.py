@@ -1,0 +1,192 @@
+"""A scenario with a fault against the same scenario without: the differential oracles (O1, O6, O7, O8, O9, O15)."""
+
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from tests.chaos.operator.scenarios import Scenario
+from tests.support.api_server import ApiServer
+from tests.support.fault_proxy import Answer, Call, Fault, Hang, Plan, Reset
+from tests.support.trial import Trial, difference
+
+type Arm = Callable[[Trial], None]
+"""Prepares a fault; called when the scenario's preparation is done."""
+
+FAULTS: dict[str, Fault] = {
+    "409": Answer(409),
+    "410": Answer(410),
+    "422": Answer(422),
+    "429": Answer(429, retry_after=1),
+    "500": Answer(500),
+    "503": Answer(503),
+    "reset before the server": Reset(),
+    "reset after the server": Reset(after=True),
+    "no answer": Hang(),
+}
+HOT = 100
+"""Requests of one operator with one pipeline in one second that are a hot loop; a pass that changes all makes about 45."""
+SAME_WITHIN_SECONDS = 45.0
+
+
+class Undisturbed:
+    """End states and numbers of writes without a fault, each found once."""
+
+    def __init__(self, api: ApiServer) -> None:
+        self._api = api
+        self._found: dict[str, tuple[dict[str, Any], Counter[str], int]] = {}
+        self._locks: dict[str, threading.Lock] = {}
+        self._lock = threading.Lock()
+
+    def of(self, scenario: Scenario) -> tuple[dict[str, Any], Counter[str], int]:
+        """Return the end state, the objects created and deleted, and the number of writes."""
+        with self._lock:
+            lock = self._locks.setdefault(scenario.name, threading.Lock())
+        with lock:
+            if scenario.name not in self._found:
+                self._found[scenario.name] = self._run(scenario)
+            return self._found[scenario.name]
+
+    def _run(self, scenario: Scenario) -> tuple[dict[str, Any], Counter[str], int]:
+        with Trial(self._api, scenario.name) as trial:
+            scenario.prepare(trial)
+            trial.proxy.forget()
+            before = trial.writes.tried
+            scenario.act(trial)
+            scenario.end(trial)
+            count = trial.writes.tried - before
+            state, since = trial.state(), time.monotonic()
+            # The end state is what stays the same for a few resyncs.
+            while time.monotonic() - since < 5:
+                time.sleep(0.5)
+                now = trial.state()
+                if now != state:
+                    state, since = now, time.monotonic()
+            return state, trial.proxy.record.summary(), count
+
+
+def disturbed(
+    api: ApiServer,
+    undisturbed: Undisturbed,
+    scenario: Scenario,
+    arm: Arm,
+    *,
+    timeout: float = 240.0,
+    killed: bool = False,
+    **config: Any,
+) -> list[str]:
+    """Run a scenario with a fault; return what is otherwise than without."""
+    expected, summary, _ = undisturbed.of(scenario)
+    with Trial(api, scenario.name, **config) as trial:
+        scenario.prepare(trial)
+        trial.proxy.forget()
+        starts = trial.operator.starts
+        arm(trial)
+        try:
+            scenario.act(trial)
+            deadline = time.monotonic() + timeout
+            wait_for_end(scenario, trial, timeout)
+            found = differs(trial, expected, max(SAME_WITHIN_SECONDS, deadline - time.monotonic()))
+        except AssertionError as error:
+            found = [f"O1 {error}"[:1500]]
+        made = trial.proxy.record.summary()
+        if made != summary:
+            found.append(f"O6 {dict(made - summary)} too much, {dict(summary - made)} too little")
+        if trial.proxy.record.busiest_second() > HOT:
+            found.append(f"O9 hot loop: {trial.proxy.record.busiest_second()} requests in a second")
+        if not killed and trial.operator.starts != max(1, starts):
+            found.append("O14 the operator ended by itself")
+        return found + [f"O15 {line}" for line in trial.hygiene()]
+
+
+def wait_for_end(scenario: Scenario, trial: Trial, timeout: float) -> None:
+    end: Callable[..., None] = scenario.end
+    end(trial, timeout=timeout)
+
+
+def differs(trial: Trial, expected: dict[str, Any], seconds: float) -> list[str]:
+    """Wait until the state is as expected; return what still differs."""
+    deadline = time.monotonic() + seconds
+    while True:
+        trial.keep_running()
+        found = difference(trial.state(), expected)
+        if not found or time.monotonic() > deadline:
+            return [f"end state {line}" for line in found]
+        time.sleep(0.5)
+
+
+# -- faults -----------------------------------------------------------------------------------------------------------
+
+
+def killed_at(k: int, *, after: bool) -> Arm:
+    """Kill the operator at its k-th write."""
+    return lambda trial: trial.writes.arm(k, after_effect=after)
+
+
+def at_request(k: int, fault: Fault) -> Arm:
+    """Let the k-th request from now on fail."""
+
+    def arm(trial: Trial) -> None:
+        seen = 0
+
+        def plan(call: Call) -> Fault | None:
+            nonlocal seen
+            seen += 1
+            return fault if seen == k else None
+
+        trial.proxy.plan = plan
+
+    return arm
+
+
+def for_a_share(share: float, fault: Fault, *, seconds: float, seed: int) -> Arm:
+    """Let a share of all requests fail for some time."""
+
+    def arm(trial: Trial) -> None:
+        chance, end = random.Random(seed), time.monotonic() + seconds
+
+        def plan(call: Call) -> Fault | None:
+            return fault if time.monotonic() < end and chance.random() < share else None
+
+        trial.proxy.plan = plan
+
+    return arm
+
+
+def watching(**faults: Any) -> Arm:
+    """Disturb the watch streams until the end of the trial."""
+
+    def arm(trial: Trial) -> None:
+        for name, value in faults.items():
+            setattr(trial.proxy.watching, name, value)
+
+    return arm
+
+
+def frozen_for(seconds: float) -> Arm:
+    """Freeze all watch streams for some time, then deliver what they held."""
+
+    def arm(trial: Trial) -> None:
+        trial.proxy.watching.frozen = True
+        threading.Timer(seconds, lambda: setattr(trial.proxy.watching, "frozen", False)).start()
+
+    return arm
+
+
+def old_lists_for(seconds: float) -> Arm:
+    """Answer lists for some time as they were before the scenario."""
+
+    def arm(trial: Trial) -> None:
+        trial.proxy.remember_lists()
+        time.sleep(2 * 2.5)  # two resyncs, whose lists are kept
+        trial.proxy.stale_lists = True
+        threading.Timer(seconds, lambda: setattr(trial.proxy, "stale_lists", False)).start()
+
+    return arm
+
+
+def plan_of(plan: Plan) -> Arm:
+    """Use a plan as it is."""
+    return lambda trial: setattr(trial.proxy, "plan", plan)
