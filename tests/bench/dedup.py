@@ -11,7 +11,7 @@ from confluent_kafka import Producer
 from holded_contracts.settings import WorkerSettings
 from holded_worker.dedup import DedupIndex
 from holded_worker.io.readback import SilverReadback, microseconds_ago
-from holded_worker.io.topology import admin_client
+from holded_worker.io.topology import Admin
 from tests.bench.report import Section
 
 SIZES = (10_000, 100_000, 1_000_000)
@@ -90,7 +90,7 @@ def _rebuild(settings: WorkerSettings) -> tuple[float, float]:
         producer.produce(settings.topics.silver, bytes(_SILVER_BYTES), os.urandom(16), partition=0)
     if producer.flush(60):
         raise SystemExit("Kafka did not take the records")
-    readback = SilverReadback(settings, admin_client(settings))
+    readback = SilverReadback(settings, Admin(settings))
     index = DedupIndex(_WINDOW_SECONDS * 1_000_000)
     wall, cpu = time.monotonic(), time.process_time()
     for piece in readback.read(0, microseconds_ago(_WINDOW_SECONDS)):

@@ -2,8 +2,9 @@
 
 import secrets
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any
 
 import docker
@@ -46,17 +47,27 @@ def container(image: str, *, ports: dict[str, int], **options: Any) -> Iterator[
 
 
 @contextmanager
-def kafka_container() -> Iterator[tuple[Container, str]]:
-    """Run a single-node Kafka; yields the container and its bootstrap address, which survives a restart."""
+def kafka_container(
+    listeners: Mapping[str, tuple[str, int]] = MappingProxyType({}),
+    settings: Mapping[str, str] = MappingProxyType({}),
+    **options: Any,
+) -> Iterator[tuple[Container, str]]:
+    """Run a single-node Kafka; yields the container and its bootstrap address, which survives a restart.
+
+    `listeners` are further ones, by name with protocol and port; `settings` are variables of the image, `options` the
+    container's.
+    """
     port = free_port()
+    places = {"PLAINTEXT": ("PLAINTEXT", port), **listeners}
+    protocols = [f"{name}:{protocol}" for name, (protocol, _) in places.items()]
     environment = {
         "KAFKA_NODE_ID": "1",
         "KAFKA_PROCESS_ROLES": "broker,controller",
-        "KAFKA_LISTENERS": f"PLAINTEXT://:{port},CONTROLLER://:9093",
-        "KAFKA_ADVERTISED_LISTENERS": f"PLAINTEXT://127.0.0.1:{port}",
+        "KAFKA_LISTENERS": ",".join([*(f"{name}://:{at}" for name, (_, at) in places.items()), "CONTROLLER://:9093"]),
+        "KAFKA_ADVERTISED_LISTENERS": ",".join(f"{name}://127.0.0.1:{at}" for name, (_, at) in places.items()),
         "KAFKA_INTER_BROKER_LISTENER_NAME": "PLAINTEXT",
         "KAFKA_CONTROLLER_LISTENER_NAMES": "CONTROLLER",
-        "KAFKA_LISTENER_SECURITY_PROTOCOL_MAP": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+        "KAFKA_LISTENER_SECURITY_PROTOCOL_MAP": ",".join(["CONTROLLER:PLAINTEXT", *protocols]),
         "KAFKA_CONTROLLER_QUORUM_VOTERS": "1@localhost:9093",
         "KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR": "1",
         "KAFKA_OFFSETS_TOPIC_NUM_PARTITIONS": "5",
@@ -67,11 +78,13 @@ def kafka_container() -> Iterator[tuple[Container, str]]:
         "KAFKA_GROUP_MIN_SESSION_TIMEOUT_MS": "1000",
         "KAFKA_AUTO_CREATE_TOPICS_ENABLE": "false",
         "KAFKA_HEAP_OPTS": "-Xmx512m -Xms256m",
+        **settings,
     }
-    with container(KAFKA_IMAGE, ports={f"{port}/tcp": port}, environment=environment) as started:
+    ports = {f"{at}/tcp": at for _, at in places.values()}
+    with container(KAFKA_IMAGE, ports=ports, environment=environment, **options) as started:
         bootstrap = f"127.0.0.1:{port}"
         admin = AdminClient({"bootstrap.servers": bootstrap, "logger": None} | {"log_level": 0})
-        wait_until(lambda: admin.list_topics(timeout=2).brokers, timeout=90, what="Kafka answers")
+        wait_until(lambda: admin.list_topics(timeout=2).brokers, timeout=180, what="Kafka answers")
         yield started, bootstrap
 
 

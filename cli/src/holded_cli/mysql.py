@@ -1,6 +1,5 @@
 """The door to MySQL: one connection for the time of a `with` block, and sentences instead of error numbers."""
 
-import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -10,6 +9,8 @@ import pymysql
 from pymysql.constants import ER
 from pymysql.cursors import DictCursor, SSDictCursor
 
+from holded_contracts import advice
+from holded_contracts.io.tls import AuthoritiesError, mysql_tls
 from holded_contracts.locks import Work, lock_name
 from holded_contracts.settings import MySQLSettings
 
@@ -64,9 +65,10 @@ def connected(
             connect_timeout=connect_timeout_seconds,
             read_timeout=answer_timeout_seconds,
             init_command=_SESSION,
-            ssl=tls_context(settings),
-            ssl_disabled=settings.tls == "Disabled",
+            **mysql_tls(advice.MYSQL_ENVIRONMENT.ca, settings.tls, file=settings.ca_location),
         )
+    except AuthoritiesError as error:
+        raise GoldUnavailableError(str(error)) from error
     except pymysql.MySQLError as error:
         raise GoldUnavailableError(where + _sentence(error)) from error
     try:
@@ -176,17 +178,6 @@ def translated() -> Iterator[None]:
         raise kind(_sentence(error)) from error
 
 
-def tls_context(settings: MySQLSettings) -> ssl.SSLContext | None:
-    """Return how strictly the server's certificate is checked; None without TLS."""
-    if settings.tls == "Disabled":
-        return None
-    context = ssl.create_default_context(cafile=settings.ca_location)
-    context.check_hostname = settings.tls == "VerifyIdentity"
-    if settings.tls == "Required":
-        context.verify_mode = ssl.CERT_NONE
-    return context
-
-
 def utc(moment: datetime) -> datetime:
     """Return a time of MySQL's, which has no zone, with the zone it is in."""
     return moment.replace(tzinfo=UTC)
@@ -199,4 +190,4 @@ def _sentence(error: pymysql.MySQLError) -> str:
         message += " (the migrations have not run here yet)"
     if code in _MISSING_RIGHTS:
         message += " (sql/README.md lists the rights that each user needs)"
-    return message
+    return advice.joined(message, advice.mysql(code, message, advice.MYSQL_ENVIRONMENT))

@@ -111,6 +111,16 @@ class SecretKeyMissingError(OperatorError):
         super().__init__(f"{field}: Secret {secret!r} has no key {key!r}")
 
 
+class SecretInvalidError(OperatorError):
+    """A Secret has the key, but what it holds cannot be meant."""
+
+    reason = "SecretInvalid"
+    system = "kubernetes"
+
+    def __init__(self, field: str, secret: str, key: str, why: str) -> None:
+        super().__init__(f"{field}: key {key!r} of Secret {secret!r} {why}")
+
+
 # -- Kafka ------------------------------------------------------------------------------------------------------------
 
 

@@ -43,7 +43,11 @@ REMEDIES: Final = (
         "the spec contradicts itself; running pods stay as they are",
         "correct the field that the message names",
     ),
-    Remedy(("KafkaUnavailable",), "no broker answers", "check `kafka.bootstrapServers`, network policies, the brokers"),
+    Remedy(
+        ("KafkaUnavailable",),
+        "no broker answers, or none that can be trusted",
+        "check `kafka.bootstrapServers`, network policies, the brokers, and the field that the message names",
+    ),
     Remedy(
         ("KafkaRefused",),
         "the broker refuses: credentials, ACLs, a policy, a bad value in `topics.*.config`",
@@ -66,8 +70,8 @@ REMEDIES: Final = (
     ),
     Remedy(
         ("SchemaRegistryUnavailable",),
-        "the registry does not answer, or with a server error",
-        "check `schemaRegistry.url` and the registry",
+        "the registry does not answer, or with a server error, or cannot be trusted",
+        "check `schemaRegistry.url`, the registry, and the field that the message names",
     ),
     Remedy(
         ("SchemaRegistryRefused",),
@@ -80,7 +84,9 @@ REMEDIES: Final = (
         "nothing rolls out; see who registered the other schema",
     ),
     Remedy(
-        ("DatabaseUnavailable",), "MySQL does not answer", "check `mysql.host`, `mysql.port`, network policies, MySQL"
+        ("DatabaseUnavailable",),
+        "MySQL does not answer, or cannot be trusted",
+        "check `mysql.host`, `mysql.port`, network policies, MySQL, and the field that the message names",
     ),
     Remedy(
         ("DatabaseAccessDenied",),
@@ -96,6 +102,11 @@ REMEDIES: Final = (
         "create it there, or correct the field that the message names",
     ),
     Remedy(("SecretKeyNotFound",), "the Secret lacks a key", "add the key that the message names"),
+    Remedy(
+        ("SecretInvalid",),
+        "a key of a Secret holds no certificate, no private key, or a user or password that cannot be meant",
+        "write the key anew; the message says what is wrong with it",
+    ),
     Remedy(
         ("Forbidden",),
         "RBAC does not let the operator do it",

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 import yaml
 
 from holded_cli.cluster.redaction import REDACTED, redacted, redacted_text, secret_texts
@@ -17,7 +18,7 @@ SECRETS = {
     "mysql": {"username": b"gold-writer", "password": b"correct-horse/battery+staple"},
     "kafka": {"username": b"stream-user", "password": b'quo"ted\\pass'},
     "keys": {"shop": b"k-5f2a9c"},
-    "authority": {"ca.crt": b"-----BEGIN CERTIFICATE-----\nMIIB1234567890abcdef\n-----END CERTIFICATE-----\n"},
+    "authority": {"ca.crt": trustme.CA().cert_pem.bytes()},
 }
 
 

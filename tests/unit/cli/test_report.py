@@ -10,9 +10,8 @@ import pytest
 from rich.console import Console
 
 from holded_cli.gold import ContextRow, DeadLetterRow, EventRow, GoldReader, Ledger
-from holded_cli.mysql import GoldUnavailableError, tls_context
+from holded_cli.mysql import GoldUnavailableError
 from holded_cli.report import NotYetError, Report, as_json, read_report, render, summarise, wait_until_settled
-from holded_contracts.settings import MySQLSettings
 
 ROWS = [
     ContextRow("operations", "EUR", 3, 2.4, Decimal("10.5000")),
@@ -129,18 +128,3 @@ def test_records_the_sink_has_not_stored_yet_do_not_count():
 def test_a_database_that_stays_away_is_the_error_told():
     with pytest.raises(GoldUnavailableError, match="refused"):
         wait(Gold(GoldUnavailableError("refused")), 1, timeout_seconds=0.01)
-
-
-@pytest.mark.parametrize(
-    ("mode", "checks_chain", "checks_name"),
-    [("Required", False, False), ("VerifyCA", True, False), ("VerifyIdentity", True, True)],
-)
-def test_tls_modes_check_what_they_promise(mode, checks_chain, checks_name):
-    context = tls_context(MySQLSettings(host="h", username="u", password="p", tls=mode))
-    assert context is not None
-    assert bool(context.verify_mode) is checks_chain
-    assert context.check_hostname is checks_name
-
-
-def test_without_tls_there_is_no_context():
-    assert tls_context(MySQLSettings(host="h", username="u", password="p")) is None

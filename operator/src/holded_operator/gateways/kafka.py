@@ -2,13 +2,12 @@
 
 One client per way of access is kept: making one costs a thread and a connection per broker, and a pass comes every few
 seconds. librdkafka retries for ever in the background and then only says "timed out"; the cause (refused, unknown host,
-failed authentication) reaches us by its error callback, which is why every error message here joins both.
+no trust, failed authentication) stands in its log lines, which is why each client has a `ConnectionLog`.
 """
 
-import logging
-import re
 import threading
-from collections import OrderedDict, deque
+import time
+from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -26,6 +25,7 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
+from holded_contracts.io.kafka import NO_CONNECTION, ConnectionLog
 from holded_operator.exceptions import KafkaRefusedError, KafkaUnavailableError
 from holded_operator.gateways.interfaces import KafkaAccess, TopicState
 
@@ -34,23 +34,13 @@ REQUEST_TIMEOUT_SECONDS = 8.0
 
 CLIENTS_KEPT = 32
 """Clients of this many different ways of access stay open; the longest unused one goes first."""
+CLIENT_IDLE_SECONDS = 600.0
+"""A client that no pass has used for so long goes: one of a former password would knock at the brokers for ever."""
 
 BROKER_DEFAULT = -1
 """Replication factor that asks for the brokers' default (KIP-464)."""
 
-_COUNTS = re.compile(r"\s*\(after \d+ms in state .*\)$")
-
-_log = logging.getLogger("holded_operator.kafka")
-
-_AUTHENTICATION = {KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED}  # noqa: SLF001 -- its public name
-_TRANSIENT = {
-    KafkaError._TIMED_OUT,  # noqa: SLF001
-    KafkaError._TIMED_OUT_QUEUE,  # noqa: SLF001
-    KafkaError._TRANSPORT,  # noqa: SLF001
-    KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001
-    KafkaError._RESOLVE,  # noqa: SLF001
-    KafkaError._DESTROY,  # noqa: SLF001
-    KafkaError._SSL,  # noqa: SLF001
+_TRANSIENT = NO_CONNECTION | {
     KafkaError.REQUEST_TIMED_OUT,
     KafkaError.NOT_CONTROLLER,
     KafkaError.COORDINATOR_NOT_AVAILABLE,
@@ -64,52 +54,68 @@ _TRANSIENT = {
 
 
 class _Client:
-    """An admin client with the last error that its background connections met."""
+    """An admin client with what its background connections meet."""
 
     def __init__(self, access: KafkaAccess) -> None:
-        self._met: deque[KafkaError] = deque(maxlen=20)
-        self._last: KafkaError | None = None
-        self.admin = AdminClient({**client_config(access), "error_cb": self._met.append, "log_level": 0}, logger=_log)
+        self._connections = ConnectionLog()
+        self.admin = AdminClient(client_config(access), logger=self._connections)
 
     def succeeded(self) -> None:
         """Forget what went wrong before."""
         self.admin.poll(0)
-        self._met.clear()
-        self._last = None
+        self._connections.clear()
 
     def diagnose(self, error: KafkaError) -> tuple[bool, str]:
-        """Return whether the broker refused (else it could not be reached), and what happened.
+        """Return whether the broker refused (else it could not be reached), and what happened."""
+        said = self._connections.explain(error, self.admin.poll)
+        return error.code() not in _TRANSIENT or self._connections.refused, said
 
-        The connection's own words are preferred over a bare time-out, and kept until a request succeeds: librdkafka
-        tells the same error only once in a while, and the message must not change while the cause does not.
-        """
-        self.admin.poll(0)
-        while self._met:
-            met = self._met.popleft()
-            if met.code() != KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001
-                self._last = met
-        if error.code() not in _TRANSIENT:
-            return True, _stable(error)
-        refused = self._last is not None and self._last.code() in _AUTHENTICATION
-        return refused, _stable(self._last or error)
+
+class _Kept[K, V]:
+    """Clients by what they are for, the longest unused first."""
+
+    def __init__(self, idle_seconds: float) -> None:
+        self._idle_seconds = idle_seconds
+        self._kept: OrderedDict[K, tuple[V, float]] = OrderedDict()
+
+    def get(self, key: K, make: Callable[[], V]) -> V:
+        """Return the client of a key, made now if there is none, and let go of those that nobody has used for long."""
+        now = time.monotonic()
+        found = self._kept.pop(key, None)
+        value = make() if found is None else found[0]
+        self._kept[key] = value, now
+        # Not closed here: another thread may be using it; it closes with its last reference.
+        while len(self._kept) > CLIENTS_KEPT or next(iter(self._kept.values()))[1] < now - self._idle_seconds:
+            self._kept.popitem(last=False)
+        return value
+
+    def clear(self) -> list[V]:
+        """Let go of all and return them."""
+        values = [value for value, _ in self._kept.values()]
+        self._kept.clear()
+        return values
 
 
 class KafkaAdmin:
     """The `KafkaGateway` of production. Safe for use by several threads."""
 
-    def __init__(self, *, request_timeout_seconds: float = REQUEST_TIMEOUT_SECONDS) -> None:
+    def __init__(
+        self,
+        *,
+        request_timeout_seconds: float = REQUEST_TIMEOUT_SECONDS,
+        client_idle_seconds: float = CLIENT_IDLE_SECONDS,
+    ) -> None:
         self._timeout = request_timeout_seconds
-        self._clients: OrderedDict[KafkaAccess, _Client] = OrderedDict()
-        self._consumers: OrderedDict[tuple[KafkaAccess, str], Any] = OrderedDict()
+        self._clients = _Kept[KafkaAccess, _Client](client_idle_seconds)
+        self._consumers = _Kept[tuple[KafkaAccess, str], Any](client_idle_seconds)
         self._lock = threading.Lock()
 
     def close(self) -> None:
         """Drop all clients."""
         with self._lock:
             self._clients.clear()
-            for consumer in self._consumers.values():
+            for consumer in self._consumers.clear():
                 consumer.close()
-            self._consumers.clear()
 
     def describe_topics(self, access: KafkaAccess, names: Collection[str]) -> dict[str, TopicState]:
         """Return the topics that exist, by name."""
@@ -233,30 +239,17 @@ class KafkaAdmin:
 
     def _opened(self, access: KafkaAccess) -> _Client:
         with self._lock:
-            client = self._clients.get(access)
-            if client is None:
-                try:
-                    client = _Client(access)
-                except (KafkaException, ValueError) as error:
-                    # librdkafka checks certificates and mechanisms when the client is made.
-                    raise KafkaRefusedError("take the settings of spec.kafka", str(error)) from error
-                self._clients[access] = client
-            self._clients.move_to_end(access)
-            while len(self._clients) > CLIENTS_KEPT:
-                self._clients.popitem(last=False)
-            return client
+            try:
+                return self._clients.get(access, lambda: _Client(access))
+            except (KafkaException, ValueError) as error:
+                # librdkafka checks certificates and mechanisms when the client is made.
+                cause = error.args[0].str() if isinstance(error, KafkaException) else str(error)
+                raise KafkaRefusedError("be asked with the settings of spec.kafka", cause) from error
 
     def _consumer(self, access: KafkaAccess, group: str) -> Any:
+        config = client_config(access) | {"group.id": group, "enable.auto.commit": False, "log_level": 0}
         with self._lock:
-            consumer = self._consumers.get((access, group))
-            if consumer is None:
-                config = client_config(access) | {"group.id": group, "enable.auto.commit": False, "log_level": 0}
-                consumer = self._consumers[access, group] = Consumer(config, logger=_log)
-            self._consumers.move_to_end((access, group))
-            while len(self._consumers) > CLIENTS_KEPT:
-                # Not closed here: another thread may be using it; it closes with its last reference.
-                self._consumers.popitem(last=False)
-            return consumer
+            return self._consumers.get((access, group), lambda: Consumer(config))
 
     @staticmethod
     def _unless(code: int, result: Callable[[], object]) -> bool:
@@ -297,8 +290,3 @@ def client_config(access: KafkaAccess) -> dict[str, str | int]:
         "reconnect.backoff.max.ms": 5000,
         **{key: value for key, value in optional.items() if value is not None},
     }
-
-
-def _stable(error: KafkaError) -> str:
-    """Return an error's text without the durations and counts that make each one different."""
-    return _COUNTS.sub("", str(error.str()))

@@ -7,7 +7,6 @@ itself writes (a probe table, its lock table) as soon as it is opened, so it is 
 
 import re
 import socket
-import ssl
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +22,8 @@ from yoyo.backends.core import MySQLBackend
 from yoyo.connections import DatabaseURI
 from yoyo.migrations import default_migration_table
 
+from holded_contracts import advice
+from holded_contracts.io.tls import AuthoritiesError, mysql_tls
 from holded_operator.exceptions import (
     DatabaseAccessError,
     DatabaseError,
@@ -178,6 +179,8 @@ class MySQLDatabase:
                 yield cursor
         except pymysql.MySQLError as error:
             raise _translated(access, error) from error
+        except AuthoritiesError as error:
+            raise DatabaseError(access.address, str(error)) from error
         except OSError as error:
             # Certificates and sockets: pymysql wraps most, but not all of them.
             raise DatabaseUnavailableError(access.address, str(error)) from error
@@ -223,22 +226,9 @@ def _connect(access: DatabaseAccess, *, database: str | None, read_timeout: int,
         read_timeout=read_timeout,
         write_timeout=QUERY_TIMEOUT_SECONDS,
         charset="utf8mb4",
-        ssl=_tls(access),
-        ssl_disabled=access.tls == "Disabled",
         init_command=f"SET SESSION lock_wait_timeout = {METADATA_LOCK_SECONDS}, time_zone = '+00:00'",
+        **mysql_tls(advice.MYSQL_RESOURCE.ca, access.tls, pem=access.ca),
     )
-
-
-def _tls(access: DatabaseAccess) -> ssl.SSLContext | None:
-    if access.tls == "Disabled":
-        return None
-    try:
-        context = ssl.create_default_context(cadata=access.ca)
-    except ssl.SSLError as error:
-        raise DatabaseError(access.address, f"spec.mysql.tls.caSecretRef is not a PEM certificate: {error}") from error
-    context.check_hostname = access.tls == "VerifyIdentity"
-    context.verify_mode = ssl.CERT_NONE if access.tls == "Required" else ssl.CERT_REQUIRED
-    return context
 
 
 @contextmanager
@@ -281,14 +271,10 @@ def _message(error: BaseException) -> str:
 
 
 def _translated(access: DatabaseAccess, error: pymysql.MySQLError) -> Exception:
-    # The server quotes the account's name, which comes from a Secret.
-    code, message = _code(error), _message(error).replace(f"'{access.username}'@", "'***'@")
-    if code in _UNREACHABLE or isinstance(error, pymysql.InterfaceError):
-        return DatabaseUnavailableError(access.address, message)
-    if code == ER.ACCESS_DENIED_ERROR:
-        return DatabaseAccessError(
-            access.address, message, "check username and password in the Secret of spec.mysql.credentialsSecretRef"
-        )
+    code, message = _code(error), advice.without_account(_message(error))
+    remedy = advice.mysql(code, message)
+    if code == ER.ACCESS_DENIED_ERROR and remedy is not None:
+        return DatabaseAccessError(access.address, message, remedy)
     if code in _DENIED:
         return DatabaseAccessError(
             access.address,
@@ -296,4 +282,6 @@ def _translated(access: DatabaseAccess, error: pymysql.MySQLError) -> Exception:
             f"an administrator must run: GRANT ALL ON `{access.database}`.* TO the user of "
             "spec.mysql.credentialsSecretRef",
         )
-    return DatabaseError(access.address, message)
+    unreachable = code in _UNREACHABLE or isinstance(error, pymysql.InterfaceError)
+    kind = DatabaseUnavailableError if unreachable else DatabaseError
+    return kind(access.address, advice.joined(message, remedy))

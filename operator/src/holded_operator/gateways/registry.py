@@ -5,7 +5,6 @@ failed compatibility check carries no messages (the 409 of a registration does),
 own answers the global one instead of 404.
 """
 
-import ssl
 import threading
 from collections import OrderedDict
 from typing import Any
@@ -13,6 +12,8 @@ from urllib.parse import quote
 
 import httpx
 
+from holded_contracts import advice
+from holded_contracts.io.tls import AuthoritiesError, client_context
 from holded_operator.exceptions import IncompatibleSchemaError, RegistryRefusedError, RegistryUnavailableError
 from holded_operator.gateways.interfaces import RegisteredSchema, RegistryAccess
 
@@ -103,7 +104,9 @@ class SchemaRegistry:
         try:
             response = client.request(method, access.url.rstrip("/") + path, json=body or None)
         except httpx.TransportError as error:
-            raise RegistryUnavailableError(access.url, str(error) or type(error).__name__) from error
+            said = str(error) or type(error).__name__
+            cause = advice.joined(said, advice.registry(access.url, said))
+            raise RegistryUnavailableError(access.url, cause) from error
         except httpx.InvalidURL as error:
             raise RegistryRefusedError(what, f"spec.schemaRegistry.url: {error}") from error
         if response.is_success:
@@ -117,7 +120,8 @@ class SchemaRegistry:
             raise IncompatibleSchemaError(subject, "its compatibility rule", [message])
         if response.status_code == httpx.codes.NOT_FOUND:
             message = f"{response.request.url} is unknown to it; spec.schemaRegistry.url must be the base of its API"
-        raise RegistryRefusedError(what, f"HTTP {response.status_code} {message}".strip())
+        said = f"HTTP {response.status_code} {message}".strip()
+        raise RegistryRefusedError(what, advice.joined(said, advice.registry(access.url, said)))
 
     def _opened(self, access: RegistryAccess) -> httpx.Client:
         with self._lock:
@@ -131,14 +135,10 @@ class SchemaRegistry:
 
 
 def _client(access: RegistryAccess, timeout: float) -> httpx.Client:
-    verify: ssl.SSLContext | bool = True
-    if access.ca is not None:
-        try:
-            verify = ssl.create_default_context(cadata=access.ca)
-        except ssl.SSLError as error:
-            raise RegistryRefusedError(
-                "take spec.schemaRegistry.caSecretRef", f"not a PEM certificate: {error}"
-            ) from error
+    try:
+        verify = client_context(advice.REGISTRY_CA, pem=access.ca)
+    except AuthoritiesError as error:
+        raise RegistryRefusedError("be asked", str(error)) from error
     auth = None
     if access.username is not None and access.password is not None:
         auth = httpx.BasicAuth(access.username, access.password)

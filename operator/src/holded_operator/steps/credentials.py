@@ -3,8 +3,12 @@
 import hashlib
 from collections.abc import Iterable, Mapping
 
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
 from holded_operator.api.v1alpha1 import CaSecretRef, HoldedPipeline, SecretRef
-from holded_operator.exceptions import ForbiddenError, SecretKeyMissingError, SecretMissingError
+from holded_operator.exceptions import ForbiddenError, SecretInvalidError, SecretKeyMissingError, SecretMissingError
 from holded_operator.gateways.interfaces import DatabaseAccess, KafkaAccess, KubernetesGateway, RegistryAccess
 
 
@@ -40,13 +44,16 @@ class Secrets:
 
         Raises
         ------
-        SecretMissingError, SecretKeyMissingError
-            If there is no such Secret or key.
+        SecretMissingError, SecretKeyMissingError, SecretInvalidError
+            If there is no such Secret or key, or its value is not UTF-8.
         """
         values = self.require(field, name)
         if key not in values:
             raise SecretKeyMissingError(field, name, key)
-        return values[key].decode(errors="replace")
+        try:
+            return values[key].decode()
+        except UnicodeDecodeError as error:
+            raise SecretInvalidError(field, name, key, "is not UTF-8 text") from error
 
     def checksums(self, names: Iterable[str]) -> dict[str, str]:
         """Return the checksum of each Secret's content; one that does not exist or may not be read is left out.
@@ -68,7 +75,7 @@ def kafka_access(pipeline: HoldedPipeline, secrets: Secrets) -> KafkaAccess:
     kafka, path = pipeline.spec.kafka, "spec.kafka.security"
     security = kafka.security
     username, password = _credentials(secrets, f"{path}.credentialsSecretRef", security.credentials_secret_ref)
-    certificate, field = security.client_certificate_secret_ref, f"{path}.clientCertificateSecretRef"
+    certificate, key = _key_pair(secrets, f"{path}.clientCertificateSecretRef", security.client_certificate_secret_ref)
     return KafkaAccess(
         bootstrap_servers=kafka.bootstrap_servers,
         security_protocol=security.protocol,
@@ -76,8 +83,8 @@ def kafka_access(pipeline: HoldedPipeline, secrets: Secrets) -> KafkaAccess:
         username=username,
         password=password,
         ca=_authorities(secrets, f"{path}.caSecretRef", security.ca_secret_ref),
-        certificate=secrets.text(field, certificate.name, "tls.crt") if certificate else None,
-        key=secrets.text(field, certificate.name, "tls.key") if certificate else None,
+        certificate=certificate,
+        key=key,
     )
 
 
@@ -95,26 +102,64 @@ def registry_access(pipeline: HoldedPipeline, secrets: Secrets) -> RegistryAcces
 
 def database_access(pipeline: HoldedPipeline, secrets: Secrets) -> DatabaseAccess:
     """Return how to reach MySQL."""
-    mysql, field = pipeline.spec.mysql, "spec.mysql.credentialsSecretRef"
+    mysql = pipeline.spec.mysql
+    username, password = _login(secrets, "spec.mysql.credentialsSecretRef", mysql.credentials_secret_ref)
     return DatabaseAccess(
         host=mysql.host,
         port=mysql.port,
         database=mysql.database,
-        username=secrets.text(field, mysql.credentials_secret_ref.name, "username"),
-        password=secrets.text(field, mysql.credentials_secret_ref.name, "password"),
+        username=username,
+        password=password,
         tls=mysql.tls.mode.value,
         ca=_authorities(secrets, "spec.mysql.tls.caSecretRef", mysql.tls.ca_secret_ref),
     )
 
 
 def _credentials(secrets: Secrets, field: str, reference: SecretRef | None) -> tuple[str | None, str | None]:
-    if reference is None:
-        return None, None
-    return secrets.text(field, reference.name, "username"), secrets.text(field, reference.name, "password")
+    return (None, None) if reference is None else _login(secrets, field, reference)
+
+
+def _login(secrets: Secrets, field: str, reference: SecretRef) -> tuple[str, str]:
+    found = {key: secrets.text(field, reference.name, key) for key in ("username", "password")}
+    for key, value in found.items():
+        if not value:
+            raise SecretInvalidError(field, reference.name, key, "is empty")
+        if value.endswith("\n"):
+            # The pods get it by reference, exactly as it is, so it cannot be cut off here.
+            why = "ends with a line break, which is then part of it: write it without (a file by printf, not echo)"
+            raise SecretInvalidError(field, reference.name, key, why)
+    return found["username"], found["password"]
 
 
 def _authorities(secrets: Secrets, field: str, reference: CaSecretRef | None) -> str | None:
-    return None if reference is None else secrets.text(field, reference.name, reference.key)
+    if reference is None:
+        return None
+    # An empty text must not pass: the client libraries would trust the system's authorities instead.
+    text = secrets.text(field, reference.name, reference.key)
+    _certificates(text, field, reference.name, reference.key)
+    return text
+
+
+def _key_pair(secrets: Secrets, field: str, reference: SecretRef | None) -> tuple[str | None, str | None]:
+    if reference is None:
+        return None, None
+    certificate, key = (secrets.text(field, reference.name, name) for name in ("tls.crt", "tls.key"))
+    [first, *_] = _certificates(certificate, field, reference.name, "tls.crt")
+    try:
+        private = load_pem_private_key(key.encode(), None)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        why = "holds no private key in PEM without a pass phrase"
+        raise SecretInvalidError(field, reference.name, "tls.key", why) from error
+    if private.public_key() != first.public_key():
+        raise SecretInvalidError(field, reference.name, "tls.key", "does not belong to the certificate in 'tls.crt'")
+    return certificate, key
+
+
+def _certificates(text: str, field: str, secret: str, key: str) -> list[x509.Certificate]:
+    try:
+        return x509.load_pem_x509_certificates(text.encode())
+    except ValueError as error:
+        raise SecretInvalidError(field, secret, key, "holds no certificate in PEM") from error
 
 
 def _checksum(values: Mapping[str, bytes]) -> str:

@@ -1,1 +1,1 @@
-"""The few edges every service has: registry, logs, probes. Nothing else in contracts does I/O."""
+"""The few edges that several parts have: registry, TLS, Kafka's connections, logs, probes. All else here is pure."""

@@ -5,6 +5,8 @@ from typing import Any
 import httpx
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential_jitter
 
+from holded_contracts import advice
+from holded_contracts.io.tls import client_context
 from holded_contracts.settings import SchemaRegistrySettings
 from holded_contracts.topics import Artefact, subject
 from holded_contracts.wire import parse_schema, parsed_schema, schema_text
@@ -19,7 +21,10 @@ class UnknownSchemaError(Exception):
 
 
 class RegistryReader:
-    """Looks up what the operator has registered. An id never changes its schema, so nothing is asked for twice."""
+    """Looks up what the operator has registered. An id never changes its schema, so nothing is asked for twice.
+
+    Making one raises AuthoritiesError when the settings name a file of authorities that holds none.
+    """
 
     def __init__(self, settings: SchemaRegistrySettings, *, patience_seconds: float = 60.0) -> None:
         self._patience = patience_seconds
@@ -27,9 +32,8 @@ class RegistryReader:
         auth = None
         if settings.username is not None and settings.password is not None:
             auth = httpx.BasicAuth(settings.username, settings.password.get_secret_value())
-        self._client = httpx.Client(
-            base_url=settings.url.rstrip("/"), auth=auth, verify=settings.ca_location or True, timeout=10.0
-        )
+        verify = client_context(advice.REGISTRY_CA, file=settings.ca_location)
+        self._client = httpx.Client(base_url=settings.url, auth=auth, verify=verify, timeout=10.0)
 
     def close(self) -> None:
         """Close the connection pool."""
@@ -68,15 +72,20 @@ class RegistryReader:
         return retrying(self._ask_once, method, path, **kwargs)
 
     def _ask_once(self, method: str, path: str, **kwargs: Any) -> dict[str, Any]:
-        where = f"{method} {self._client.base_url}{path}"
+        where = f"{method} {str(self._client.base_url).rstrip('/')}{path}"
         try:
             response = self._client.request(method, path, **kwargs)
         except httpx.TransportError as error:
-            raise RegistryUnavailableError(f"{where}: {error}") from error
+            said = str(error) or type(error).__name__
+            raise RegistryUnavailableError(f"{where}: {self._with_advice(said)}") from error
         if response.status_code == httpx.codes.NOT_FOUND:
             raise UnknownSchemaError(f"{where}: {response.text[:200]}")
         if response.is_error:
             # 401 and 403 are configuration faults that an edit of the Secret heals, so they are retried as well.
-            raise RegistryUnavailableError(f"{where}: {response.status_code} {response.text[:200]}")
+            said = f"HTTP {response.status_code} {response.text[:200]}".strip()
+            raise RegistryUnavailableError(f"{where}: {self._with_advice(said)}")
         result: dict[str, Any] = response.json()
         return result
+
+    def _with_advice(self, said: str) -> str:
+        return advice.joined(said, advice.registry(str(self._client.base_url), said))

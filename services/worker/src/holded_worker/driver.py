@@ -22,7 +22,7 @@ from holded_worker.io.consumer import RawConsumer
 from holded_worker.io.errors import FatalError, TransientError
 from holded_worker.io.producer import TransactionalProducer
 from holded_worker.io.readback import SilverReadback, microseconds_ago
-from holded_worker.io.topology import Topology, admin_client, read_topology
+from holded_worker.io.topology import Admin, Topology, read_topology
 from holded_worker.metrics import Metrics
 from holded_worker.outputs import OutputBuilder
 from holded_worker.pipeline import now_micros
@@ -64,7 +64,7 @@ class Driver:
         self._settings = settings
         self._runner = runner
         self._registry = registry
-        self._admin = admin_client(settings)
+        self._admin = Admin(settings)
         self._metrics = metrics
         self._heartbeat = heartbeat
         self._stop = stop

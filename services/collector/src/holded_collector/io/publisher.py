@@ -10,6 +10,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from holded_collector.metrics import Metrics
 from holded_collector.service import DeliveryError
+from holded_contracts.io.kafka import ConnectionLog
 from holded_contracts.settings import CollectorSettings
 
 LINGER_MS = 5
@@ -75,9 +76,8 @@ class KafkaPublisher:
             threading.Thread(target=self._poll, name="kafka-callbacks", daemon=True),
             threading.Thread(target=self._watch, name="kafka-watch", daemon=True),
         ]
-        self._producer = Producer(
-            producer_config(settings) | {"error_cb": self._on_error}, logger=logging.getLogger("librdkafka")
-        )
+        self._connections = ConnectionLog(_log_line)
+        self._producer = Producer(producer_config(settings) | {"error_cb": self._on_error}, logger=self._connections)
 
     def start(self) -> None:
         """Start both threads; Kafka need not be there."""
@@ -141,7 +141,7 @@ class KafkaPublisher:
             self._fatal = f"the Kafka producer cannot go on ({error.name()}: {error.str()}) and must be restarted"
             log.error("kafka producer is broken", error=error.name(), reason=error.str())
         elif error.code() in (KafkaError._ALL_BROKERS_DOWN, KafkaError._AUTHENTICATION):  # noqa: SLF001 -- public names
-            self._suspect(f"{error.name()}: {error.str()}")
+            self._suspect(self._connections.explain(error))
 
     def _suspect(self, reason: str) -> None:
         with self._lock:
@@ -171,8 +171,9 @@ class KafkaPublisher:
             # All topics, not this one: a broker may create a topic it is asked for, and topics are the operator's.
             topic = self._producer.list_topics(timeout=PROBE_TIMEOUT_SECONDS).topics.get(self._topic)
         except KafkaException as error:
-            self._suspect(error.args[0].str())
+            self._suspect(self._connections.explain(error.args[0]))
             return False
+        self._connections.clear()
         if topic is None or topic.error is not None:
             self._suspect(f"topic {self._topic} does not exist; the operator creates it")
             return False
@@ -183,6 +184,12 @@ class KafkaPublisher:
             self._fault = None
             self._metrics.kafka_available.set(1)
         return True
+
+
+def _log_line(level: int, line: str) -> None:
+    """Log a line of librdkafka's; that brokers close idle connections is no news."""
+    if ": Disconnected" not in line:
+        logging.getLogger("librdkafka").log(level, "%s", line)
 
 
 def producer_config(settings: CollectorSettings) -> dict[str, str | int | float | bool]:
@@ -206,5 +213,4 @@ def producer_config(settings: CollectorSettings) -> dict[str, str | int | float 
         "socket.timeout.ms": 10_000,
         "socket.keepalive.enable": True,
         "reconnect.backoff.max.ms": 1000,
-        "log.connection.close": False,
     }

@@ -1,6 +1,5 @@
 """One connection to MySQL, made anew after a fault, with every error in our own three kinds."""
 
-import ssl
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
@@ -10,6 +9,8 @@ import pymysql
 from pymysql.connections import Connection
 from pymysql.cursors import Cursor
 
+from holded_contracts import advice
+from holded_contracts.io.tls import AuthoritiesError, mysql_tls
 from holded_contracts.settings import MySQLSettings
 from holded_sink.errors import SystemicError, TransientError, classify
 from holded_sink.io import statements
@@ -55,7 +56,10 @@ def translated_errors() -> Iterator[None]:
         yield
     except pymysql.err.Error as error:
         code = error.args[0] if error.args else 0
-        raise classify(code)(f"MySQL {' '.join(str(part) for part in error.args)}") from error
+        said = advice.without_account(" ".join(str(part) for part in error.args[1:]))
+        raise classify(code)(advice.joined(f"MySQL {code} {said}", advice.mysql(code, said))) from error
+    except AuthoritiesError as error:
+        raise SystemicError(str(error)) from error
     except OSError as error:
         raise TransientError(f"MySQL connection: {error}") from error
 
@@ -140,7 +144,7 @@ class Database:
             read_timeout=ANSWER_TIMEOUT,
             write_timeout=ANSWER_TIMEOUT,
             init_command=_SESSION,
-            **_tls(settings),
+            **mysql_tls(advice.MYSQL_RESOURCE.ca, settings.tls, file=settings.ca_location),
         )
         with connection.cursor() as cursor:
             cursor.execute(statements.SERVER_LIMITS)
@@ -149,12 +153,3 @@ class Database:
             connection.close()
             raise SystemicError(f"MySQL's max_allowed_packet is {packet} bytes, the sink needs {MIN_PACKET}")
         return connection
-
-
-def _tls(settings: MySQLSettings) -> dict[str, Any]:
-    if settings.tls == "Disabled":
-        return {"ssl_disabled": True}
-    context = ssl.create_default_context(cafile=settings.ca_location)
-    context.check_hostname = settings.tls == "VerifyIdentity"
-    context.verify_mode = ssl.CERT_NONE if settings.tls == "Required" else ssl.CERT_REQUIRED
-    return {"ssl": context}

@@ -19,6 +19,7 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient
 
+from holded_contracts.io.kafka import ConnectionLog
 from holded_contracts.settings import SinkSettings
 from holded_contracts.topics import Artefact, group_instance_id, sink_group
 from holded_sink import metrics
@@ -65,7 +66,8 @@ class SilverSource:
         self.problem: str | None = None
         """What keeps Kafka from delivering, None when it delivers."""
         self._settings = settings
-        self._admin = AdminClient({**settings.kafka.client_config()}, logger=_KafkaLog())
+        self._connections = ConnectionLog()
+        self._admin = AdminClient(settings.kafka.client_config(), logger=self._connections)
         self._membership: Consumer | None = None
         self._partitions = 0
         """Partitions of all inputs together at the time of joining."""
@@ -233,7 +235,7 @@ class SilverSource:
         if partitions is None:
             return
         self._partitions = partitions
-        self._membership = Consumer(_consumer_config(self._settings, partitions), logger=_KafkaLog())
+        self._membership = Consumer(_consumer_config(self._settings, partitions), logger=ConnectionLog(log.log))
         self._membership.subscribe(
             sorted(self._artefacts), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_revoke
         )
@@ -249,8 +251,10 @@ class SilverSource:
         try:
             known = self._admin.list_topics(timeout=_ANSWER_TIMEOUT / 2).topics
         except KafkaException as error:
-            self.problem = f"Kafka: {error}"
+            self.problem = f"Kafka: {self._connections.explain(error.args[0], self._admin.poll)}"
             return None
+        self._admin.poll(0)
+        self._connections.clear()
         missing = [topic for topic in self._artefacts if topic not in known]
         self.problem = f"Kafka has no topic {', '.join(missing)}" if missing else None
         return None if missing else sum(len(known[topic].partitions) for topic in self._artefacts)
@@ -322,14 +326,6 @@ class SilverSource:
         self._fetching = False
         metrics.LAG.clear()
         consumer.unassign()
-
-
-class _KafkaLog:
-    """librdkafka's log lines, through structlog."""
-
-    def log(self, level: int, text: str, *arguments: object) -> None:
-        """Log a line; Python's levels and librdkafka's mean the same here."""
-        log.log(level, text % arguments if arguments else text)
 
 
 def _consumer_config(settings: SinkSettings, partitions: int) -> dict[str, object]:

@@ -1,6 +1,6 @@
 """The two kinds of fault the worker knows at its edges; Kafka's own errors are translated here and nowhere else."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from confluent_kafka import KafkaError, KafkaException
@@ -27,12 +27,15 @@ def is_fatal(error: KafkaError) -> bool:
 
 
 @contextmanager
-def translated(doing: str) -> Iterator[None]:
-    """Turn what Kafka's clients raise into TransientError or FatalError, with what was being done."""
+def translated(doing: str, explain: Callable[[KafkaError], object] = str) -> Iterator[None]:
+    """Turn what Kafka's clients raise into TransientError or FatalError, with what was being done.
+
+    `explain` words a transient error.
+    """
     try:
         yield
     except (KafkaException, BufferError) as failed:
         error = kafka_error(failed)
         if error is not None and is_fatal(error):
             raise FatalError(f"{doing}: {error}") from failed
-        raise TransientError(f"{doing}: {error or failed}") from failed
+        raise TransientError(f"{doing}: {failed if error is None else explain(error)}") from failed

@@ -4,12 +4,13 @@ import time
 from collections.abc import Iterator
 
 from confluent_kafka import Consumer, IsolationLevel, KafkaError, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka.admin import OffsetSpec
 
 from holded_contracts.identity import EVENT_ID_BYTES
 from holded_contracts.settings import WorkerSettings
 from holded_contracts.topics import worker_group
 from holded_worker.io.errors import TransientError, translated
+from holded_worker.io.topology import Admin
 
 _CHUNK = 2_000
 _WAIT_SECONDS = 0.1
@@ -19,7 +20,7 @@ _CALL_SECONDS = 10.0
 class SilverReadback:
     """Reads the recent part of silver partitions, for the deduplication index."""
 
-    def __init__(self, settings: WorkerSettings, admin: AdminClient) -> None:
+    def __init__(self, settings: WorkerSettings, admin: Admin) -> None:
         self._topic = settings.topics.silver
         self._admin = admin
         self._config = {
@@ -81,8 +82,8 @@ class SilverReadback:
 
     def _offset(self, partition: int, spec: OffsetSpec) -> int:
         wanted = {TopicPartition(self._topic, partition): spec}
-        with translated("list offsets of silver"):
-            answers = self._admin.list_offsets(
+        with translated("list offsets of silver", self._admin.explain):
+            answers = self._admin.client.list_offsets(
                 wanted, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=_CALL_SECONDS
             )
             [found] = [future.result(_CALL_SECONDS * 2) for future in answers.values()]

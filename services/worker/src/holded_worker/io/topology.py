@@ -1,10 +1,11 @@
 """What the worker must know of its topics: Kafka's id of the raw topic and the numbers of partitions."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from confluent_kafka import TopicCollection
 from confluent_kafka.admin import AdminClient
 
+from holded_contracts.io.kafka import ConnectionLog
 from holded_contracts.settings import TopicNames, WorkerSettings
 from holded_contracts.topics import Artefact
 from holded_worker.io.errors import TransientError, translated
@@ -23,12 +24,26 @@ class Topology(NamedTuple):
         return number % self.partitions[artefact]
 
 
-def admin_client(settings: WorkerSettings) -> AdminClient:
-    """Return a client for questions about topics; it logs nothing, because what goes wrong is raised."""
-    return AdminClient({**settings.kafka.client_config(), "client.id": f"{settings.pod_name}-admin", "log_level": 0})
+class Admin:
+    """A client for questions about topics; it logs nothing, because what goes wrong is raised."""
+
+    def __init__(self, settings: WorkerSettings) -> None:
+        self._connections = ConnectionLog()
+        self.client = AdminClient(
+            {**settings.kafka.client_config(), "client.id": f"{settings.pod_name}-admin"}, logger=self._connections
+        )
+
+    def explain(self, error: Any) -> str:
+        """Return why Kafka did not answer."""
+        return self._connections.explain(error, self.client.poll)
+
+    def answered(self) -> None:
+        """Forget what went wrong before."""
+        self.client.poll(0)
+        self._connections.clear()
 
 
-def read_topology(admin: AdminClient, topics: TopicNames) -> Topology:
+def read_topology(admin: Admin, topics: TopicNames) -> Topology:
     """Ask Kafka.
 
     Raises
@@ -37,9 +52,10 @@ def read_topology(admin: AdminClient, topics: TopicNames) -> Topology:
         If Kafka does not answer, a topic is missing, or silver has fewer partitions than raw: the operator heals both.
     """
     names = {artefact: getattr(topics, artefact) for artefact in Artefact}
-    with translated("describe topics"):
-        futures = admin.describe_topics(TopicCollection(list(names.values())), request_timeout=_CALL_SECONDS)
+    with translated("describe topics", admin.explain):
+        futures = admin.client.describe_topics(TopicCollection(list(names.values())), request_timeout=_CALL_SECONDS)
         found = {name: future.result(_CALL_SECONDS * 2) for name, future in futures.items()}
+    admin.answered()
     partitions = {artefact: len(found[name].partitions) for artefact, name in names.items()}
     if partitions[Artefact.SILVER] < partitions[Artefact.RAW]:
         raise TransientError(
