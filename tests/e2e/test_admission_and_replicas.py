@@ -144,7 +144,7 @@ def grow(pipeline: Pipeline, partitions: int) -> None:
 
 
 def test_what_contradicts_the_outside_is_refused_at_apply(stack: Stack, pipeline: Pipeline) -> None:
-    stack.kafka("kafka-topics", "--create", "--topic", "other.raw", "--partitions", "4")
+    stack.kafka("kafka-topics", "--create", "--if-not-exists", "--topic", "other.raw", "--partitions", "4")
     with stack.cluster.port_forward("service/schema-registry", 8080, stack.namespace) as port:
         url = f"http://127.0.0.1:{port}/apis/ccompat/v7"
         foreign = {"type": "record", "name": "Foreign", "fields": [{"name": "x", "type": "string"}]}
