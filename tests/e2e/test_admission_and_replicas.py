@@ -37,7 +37,8 @@ def upgrade(stack: Stack, *settings: str) -> None:
 
 def steady(stack: Stack, **spec: Any) -> dict[str, Any]:
     """Return a pipeline without pods: all that it has is made by the operator outside Kubernetes."""
-    found = stack.resource("steady", suspend=True, topics=TOPICS, **spec)
+    policy = {"topics": "Delete", "schemas": "Delete"}
+    found = stack.resource("steady", suspend=True, topics=TOPICS, deletionPolicy=policy, **spec)
     found["spec"]["mysql"]["credentialsSecretRef"]["name"] = SECRET
     return found
 
