@@ -37,7 +37,8 @@ def upgrade(stack: Stack, *settings: str) -> None:
 
 def steady(stack: Stack, **spec: Any) -> dict[str, Any]:
     """Return a pipeline without pods: all that it has is made by the operator outside Kubernetes."""
-    found = stack.resource("steady", suspend=True, topics=TOPICS, **spec)
+    policy = {"topics": "Delete", "schemas": "Delete"}
+    found = stack.resource("steady", suspend=True, topics=TOPICS, deletionPolicy=policy, **spec)
     found["spec"]["mysql"]["credentialsSecretRef"]["name"] = SECRET
     return found
 
@@ -144,7 +145,7 @@ def grow(pipeline: Pipeline, partitions: int) -> None:
 
 
 def test_what_contradicts_the_outside_is_refused_at_apply(stack: Stack, pipeline: Pipeline) -> None:
-    stack.kafka("kafka-topics", "--create", "--topic", "other.raw", "--partitions", "4")
+    stack.kafka("kafka-topics", "--create", "--if-not-exists", "--topic", "other.raw", "--partitions", "4")
     with stack.cluster.port_forward("service/schema-registry", 8080, stack.namespace) as port:
         url = f"http://127.0.0.1:{port}/apis/ccompat/v7"
         foreign = {"type": "record", "name": "Foreign", "fields": [{"name": "x", "type": "string"}]}
@@ -242,7 +243,7 @@ def on_node(stack: Stack, *command: str) -> str:
 
 def process_of(stack: Stack, pod: str) -> str:
     """Return the operator's process in a pod, as the node numbers it."""
-    (container,) = json.loads(
-        on_node(stack, "crictl", "ps", "--output", "json", "--label", f"io.kubernetes.pod.name={pod}")
-    )["containers"]
-    return str(json.loads(on_node(stack, "crictl", "inspect", container["id"]))["info"]["pid"])
+    variable = f"HOLDED_OPERATOR_POD_NAME={pod}"
+    found = on_node(stack, "sh", "-c", f"grep -lzxF {variable} /proc/[0-9]*/environ 2>/dev/null || :")
+    (path,) = found.split()
+    return path.split("/")[2]

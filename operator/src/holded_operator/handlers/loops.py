@@ -18,6 +18,7 @@ import structlog
 from holded_operator.config import OperatorConfig
 from holded_operator.exceptions import OperatorError
 from holded_operator.handlers.health import ERRORS, MISSED, PASS_SECONDS, PASSES, PIPELINES, WAITING_SECONDS, Liveness
+from holded_operator.leadership import NotLeadingError
 from holded_operator.reconciler import Outcome, Verdict
 
 SPACING_SECONDS = 1.0
@@ -139,6 +140,9 @@ class ReconcileLoops:
             # Neither readable nor writable: the API server is away, or the resource has just changed.
             _log.warning("%s/%s: %s", *key, error)
             outcome = Outcome(Verdict.FAILING, errors=(error,))
+        except NotLeadingError:
+            _log.warning("%s/%s: the pass ends here, this replica leads no more", *key)
+            outcome = Outcome(Verdict.FAILING)
         except Exception:  # noqa: BLE001 -- one resource's bug must not end the loop; it is logged, counted and retried
             _log.exception("%s/%s: a fault of the operator itself", *key)
             outcome = Outcome(Verdict.FAILING)
