@@ -96,13 +96,10 @@ integration: init tools ## tests with real Kafka, registry and MySQL in containe
 e2e: init tools ## tests on a kind cluster of their own
 	$(RUN)/pytest tests/e2e
 
-##@ Faults: programs that make a cluster of three nodes, print a table and write it to docs/bench
-.PHONY: chaos soak
+##@ Faults
+.PHONY: chaos
 chaos: init tools ## faults under load, each with all data oracles; SCENARIOS="worker-killed node-drained" runs some
 	$(RUN)/python -m tests.chaos.run $(SCENARIOS)
-
-soak: init tools ## the whole pipeline for MINUTES=30 at RATE=500 events/s
-	$(RUN)/python -m tests.bench.soak --minutes $(or $(MINUTES),30) --rate $(or $(RATE),500)
 
 ##@ Benchmarks: programs that print figures, and write table and plot to docs/bench
 .PHONY: bench bench-collector bench-servers bench-worker bench-sink
