@@ -75,11 +75,13 @@ def shrink_volume(node: str, path: str, mib: int) -> None:
 @contextmanager
 def full(node: str, path: str) -> Iterator[None]:
     """Fill the disk that is mounted there to its last block."""
-    on_node(node, "sh", "-c", f"dd if=/dev/zero of={path}/filler bs=64k 2>&1 | grep -q 'No space left'", timeout=180)
+    room = f"$(( $(df --output=avail -B1 {path} | tail -1) * 99 / 100 ))"
+    rest = f"dd if=/dev/zero of={path}/filler-rest bs=64k 2>&1 | grep -q 'No space left'"
     try:
+        on_node(node, "sh", "-c", f"fallocate --length {room} {path}/filler && {rest}", timeout=180)
         yield
     finally:
-        on_node(node, "rm", f"{path}/filler")
+        on_node(node, "rm", "-f", f"{path}/filler", f"{path}/filler-rest")
 
 
 def power_cycle(node: str) -> None:

@@ -4,8 +4,8 @@ from tests.chaos.registry import scenario
 from tests.chaos.world import World
 from tests.support import nodes
 
-ROOM_MIB = 512
-"""Room that MySQL has on its small disk until somebody fills it."""
+ROOM_MIB = 4096
+"""Room that MySQL has on a disk of its own until somebody fills it; the scenarios after this one stay there."""
 
 
 @scenario()
@@ -77,7 +77,7 @@ def mysql_read_only(world: World) -> None:
 
 @scenario()
 def mysql_disk_full(world: World) -> None:
-    """MySQL is moved to a small disk, which is full for half a minute: the sink waits and makes no dead letter of it (D7)"""
+    """MySQL is moved to a disk of its own, which is full for half a minute: the sink waits and makes no dead letter of it (D7)"""
     path = world.volume("data-mysql-0")
     world.scale_system("statefulset/mysql", 0)
     nodes.shrink_volume(world.first_node, path, world.megabytes(path) + ROOM_MIB)
