@@ -37,16 +37,6 @@ PARTITIONS = 3
 """Of each topic, until a test makes it grow."""
 
 
-IMPATIENT = """
-from holded_worker.io import consumer, producer
-from holded_worker.main import main
-consumer.SESSION_TIMEOUT_MS = 6_000
-producer.TRANSACTION_TIMEOUT_MS = 6_000
-main()
-"""
-"""A worker whose group and transactions do not wait as long for one that is gone: tests would wait with them."""
-
-
 def event(number: int) -> bytes:
     """Return the JSON of a valid event."""
     body = {
@@ -133,21 +123,20 @@ class Workers:
     folder: str
     started: list[Worker] = field(default_factory=list)
 
-    def start(self, pod: str = "worker-0", *, impatient: bool = False, **changes: Any) -> Worker:
+    def start(self, pod: str = "worker-0", **changes: Any) -> Worker:
         settings = self.settings.model_copy(update={"pod_name": pod, "probes_port": free_port(), **changes})
         environment = {**os.environ, **render_env(settings), "HOLDED_POD_NAME": pod}
         path = f"{self.folder}/{pod}-{len(self.started)}.log"
         with open(path, "wb") as log:  # noqa: PTH123 -- a test's log
-            program = ["-c", IMPATIENT] if impatient else ["-m", "holded_worker.main"]
             process = subprocess.Popen(
-                [sys.executable, *program], env=environment, stdout=log, stderr=subprocess.STDOUT
+                [sys.executable, "-m", "holded_worker.main"], env=environment, stdout=log, stderr=subprocess.STDOUT
             )
         worker = Worker(settings, process, path)
         self.started.append(worker)
         return worker
 
-    def start_ready(self, pod: str = "worker-0", *, impatient: bool = False, **changes: Any) -> Worker:
-        worker = self.start(pod, impatient=impatient, **changes)
+    def start_ready(self, pod: str = "worker-0", **changes: Any) -> Worker:
+        worker = self.start(pod, **changes)
         wait_until(worker.ready, timeout=60, what="worker is ready")
         return worker
 

@@ -87,7 +87,7 @@ def test_a_quiet_worker_takes_each_event_at_once_and_a_loaded_one_many_together(
         wait_until(
             lambda: state.drained() and _batches(metrics) == loaded + quiet, what="nobody waits for a second event"
         )
-    assert min(seconds) < 1, "a single event is in silver soon after the wait has passed"
+    assert min(seconds) < 5, "a single event is in silver soon after the wait has passed"
 
 
 def _batches(metrics: CollectorRegistry) -> float:

@@ -87,9 +87,9 @@ def test_an_end_under_load_loses_and_doubles_nothing(
 
 
 def test_partitions_move_to_a_second_worker_and_back(workers: Workers, raw: RawTopic, state: Topics) -> None:
-    first = workers.start_ready("worker-0", impatient=True)
+    first = workers.start_ready("worker-0")
     raw.send([event(number) for number in range(2000)])
-    second = workers.start_ready("worker-1", impatient=True)
+    second = workers.start_ready("worker-1")
     wait_until(lambda: second.metric("holded_worker_dedup_ids{") > 0, timeout=60, what="an index was read back")
     raw.send([event(number) for number in range(1000, 4000)])
     wait_until(state.drained, timeout=60)
@@ -118,10 +118,10 @@ def test_a_second_process_of_the_same_pod_fences_the_first(workers: Workers, raw
 def test_a_frozen_worker_that_wakes_up_cannot_commit(workers: Workers, raw: RawTopic, state: Topics) -> None:
     payloads = [event(number) for number in range(8000)]
     raw.send(payloads)
-    zombie = workers.start_ready("worker-0", impatient=True)
+    zombie = workers.start_ready("worker-0")
     wait_until(lambda: zombie.metric("holded_worker_records_total") >= 500, timeout=60, interval=0.01, what="under way")
     zombie.process.send_signal(signal.SIGSTOP)
-    workers.start("worker-1", impatient=True)
+    workers.start("worker-1")
     wait_until(state.drained, timeout=120)  # after session and open transaction have timed out
     zombie.process.send_signal(signal.SIGCONT)
     raw.send([event(number) for number in range(8000, 8500)])
