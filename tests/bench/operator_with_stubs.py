@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 
 from holded_operator.__main__ import run
@@ -12,9 +13,9 @@ from tests.support.fake_systems import FakeDatabase, FakeKafka, FakeRegistry
 from tests.support.fake_writes import Writes
 
 
-def connect(config: OperatorConfig) -> Production:
+def connect(config: OperatorConfig, leading: Callable[[], bool]) -> Production:
     """Build the production context around stubs."""
-    real, writes = Production.connect(config), Writes()
+    real, writes = Production.connect(config, leading), Writes()
     return dataclasses.replace(
         real,
         context=dataclasses.replace(

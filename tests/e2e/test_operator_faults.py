@@ -17,8 +17,8 @@ from tests.chaos.operator.disturbed import (
     old_lists_for,
     watching,
 )
-from tests.e2e.conftest import OPERATOR_NAMESPACE, Stack
 from tests.support.api_server import ApiServer, Kubelet
+from tests.support.stack import OPERATOR_NAMESPACE, Stack
 from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
