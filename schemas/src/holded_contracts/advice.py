@@ -49,7 +49,7 @@ _KAFKA: _Rules = [
         f"the brokers do not trust the client's certificate: {_SECURITY}.clientCertificateSecretRef",
     ),
     (
-        re.compile(r"PLAINTEXT broker listener|wrong version number"),
+        re.compile(r"PLAINTEXT broker listener|wrong version number|Disconnected.*in state SSL_HANDSHAKE"),
         f"the listener speaks no TLS: correct {_SECURITY}.protocol, or the port in {_SERVERS}",
     ),
     (re.compile(r"Unsupported SASL mechanism"), f"{_SECURITY}.saslMechanism must be one that the brokers have"),
@@ -62,7 +62,7 @@ _KAFKA: _Rules = [
         f"check username and password in the Secret of {_SECURITY}.credentialsSecretRef",
     ),
     (
-        re.compile(r"Disconnected.*in state (APIVERSION_QUERY|UP|SSL_HANDSHAKE)"),
+        re.compile(r"Disconnected.*in state (APIVERSION_QUERY|UP)"),
         f"if the brokers run, their listener wants TLS or SASL: correct {_SECURITY}.protocol",
     ),
 ]

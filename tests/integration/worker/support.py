@@ -160,9 +160,12 @@ class Topics:
         for topic in (self.settings.topics.silver, self.settings.topics.raw):
             for grown in self.admin.create_partitions([NewPartitions(topic, partitions)]).values():
                 grown.result(30)
-        # A client of its own: the old one goes on with what it knows for minutes.
+        wait_until(lambda: self._known_anew() > 0, what="the new partitions are known")
+
+    def _known_anew(self) -> int:
+        """Ask with a client of its own each time: one that has asked too early goes on with what it knows for minutes."""
         self.admin = AdminClient({**self.settings.kafka.client_config()})
-        wait_until(lambda: sum(self.end_offsets(Artefact.RAW).values()) > 0, what="the new partitions are known")
+        return sum(self.end_offsets(Artefact.RAW).values())
 
     def end_offsets(self, artefact: Artefact) -> dict[int, int]:
         topic = getattr(self.settings.topics, artefact)

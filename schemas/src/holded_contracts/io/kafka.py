@@ -29,7 +29,9 @@ NO_CONNECTION = frozenset(
 _FAILURE = re.compile(r"^FAIL \[.*?\] \[thrd:.*?\]: (?P<broker>\S+): (?P<said>.*)$", re.DOTALL)
 _NOISE = re.compile(
     r"\s*\(after \d+ms in state .*\)$|error:[0-9A-F]+:|SSL routines::|SSL handshake failed: |"
-    r": broker certificate could not be verified, .*?(?=\(after|$)|Connect to \S+ failed: ",
+    r": broker certificate could not be verified, .*?(?=\(after|$)|Connect to \S+ failed: |"
+    # said by one of the two ways in which librdkafka meets the same end of a handshake
+    r": connecting to a PLAINTEXT broker listener\?",
 )
 _REFUSED = re.compile(r"SASL .*(authentication error|handshake failed)")
 

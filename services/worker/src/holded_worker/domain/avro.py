@@ -31,28 +31,30 @@ def read_raw(value: bytes) -> RawFields | None:
 
     None when anything about it is odd: then fastavro decides whether it can be read, and says why not.
     """
+    size = len(value)
+    # Lengths are checked before they are used: compiled code fails on a slice that ends before it begins, and on a
+    # place that no machine word holds.
     try:
         received_at, at = _read_long(value, _EVENT_ID_END)
         length, at = _read_long(value, at)
-        end = at + length
-        # Lengths are checked before a slice is cut: compiled code fails on one that ends before it begins.
-        if length < 0:
+        if not 0 <= length <= size:
             return None
+        end = at + length
         type_ = value[at:end].decode("utf-8")
         if value[end] == _NULL[0]:
             source, at = None, end + 1
         elif value[end] == _VALUE[0]:
             length, at = _read_long(value, end + 1)
-            end = at + length
-            if length < 0:
+            if not 0 <= length <= size:
                 return None
+            end = at + length
             source, at = value[at:end].decode("utf-8"), end
         else:
             return None
         length, at = _read_long(value, at)
     except (IndexError, UnicodeDecodeError):
         return None
-    if length < 0 or at + length != len(value):
+    if length < 0 or at + length != size:
         return None
     return RawFields(value[HEADER_SIZE:_EVENT_ID_END], received_at, type_, source, value[at:])
 
