@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
 
-import pymysql
 import yaml
 from pydantic import SecretStr
 
@@ -21,7 +20,7 @@ from holded_worker.domain.process import Rules
 from tests.chaos.traffic import Traffic
 from tests.support import nodes
 from tests.support.cluster import Pipeline
-from tests.support.gold import rows
+from tests.support.gold import gold, rows
 from tests.support.stack import OPERATOR_NAMESPACE, ROOT, Stack
 from tests.support.waiting import wait_until
 
@@ -326,13 +325,5 @@ class World:
 
 def execute(settings: MySQLSettings, statement: str, *arguments: Any) -> int:
     """Run a statement that writes gold; returns the rows that it changed."""
-    connection = pymysql.connect(
-        host=settings.host,
-        port=settings.port,
-        user=settings.username,
-        password=settings.password.get_secret_value(),
-        database=settings.database,
-        autocommit=True,
-    )
-    with connection, connection.cursor() as cursor:
+    with gold(settings) as cursor:
         return int(cursor.execute(statement, arguments))

@@ -1,6 +1,7 @@
 """A resync ends in the same state as a whole pass, and costs no request about a pipeline that nobody touched."""
 
 from dataclasses import replace
+from datetime import date
 
 import pytest
 
@@ -47,6 +48,16 @@ def test_an_untouched_pipeline_costs_no_request_of_its_own_and_no_write(
     for _ in range(5):
         assert resync(world, operator) is Verdict.CONVERGED
     assert world.writes.done == []
+
+
+def test_a_resync_tells_of_a_runway_that_runs_out(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.database.partitioned_until = date(2026, 1, 9)
+    world.kubernetes.create(pipeline())
+    operator = converged(world)
+    monkeypatch.delattr(type(world.kubernetes), "list_children")  # of a whole pass
+    world.seconds += 6 * 86_400
+    assert resync(world, operator) is Verdict.PROGRESSING
+    assert condition(world, "SinkReady")["reason"] == "PartitionRunwayShort"
 
 
 def test_the_versions_are_read_once_for_all_pipelines(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
