@@ -118,13 +118,19 @@ class Record:
         return [str(call) for _, call, _ in self.calls if call.is_write]
 
     def summary(self) -> Counter[str]:
-        """Return how many objects were created and deleted, by kind."""
+        """Return how many objects were created and deleted, by kind.
+
+        What is on its way out and is deleted once more, as by an operator that sees old lists, counts once.
+        """
         found: Counter[str] = Counter()
+        deleted: set[str] = set()
         for _, call, status in self.calls:
             if call.is_write and status == 201:
                 found[f"created {call.plural}"] += 1
-            if call.method == "DELETE" and 200 <= status < 300:
+                deleted.discard(call.path)
+            if call.method == "DELETE" and 200 <= status < 300 and call.path not in deleted:
                 found[f"deleted {call.plural}"] += 1
+                deleted.add(call.path)
         return found
 
     def busiest_second(self) -> int:

@@ -173,7 +173,6 @@ def drift(api: ApiServer) -> list[str]:
         found = []
         for act in (_edit_all, _delete_all):
             act(trial)
-            time.monotonic()
             found += _becomes(trial, good, DRIFT_SECONDS)
         return [f"O11 {line}" for line in found]
 

@@ -26,6 +26,8 @@ FAULTS: dict[str, Fault] = {
     "reset after the server": Reset(after=True),
     "no answer": Hang(),
 }
+REFUSALS = {409, 422}
+"""Answers to writes alone."""
 HOT = 100
 """Requests of one operator with one pipeline in one second that are a hot loop; a pass that changes all makes about 45."""
 SAME_WITHIN_SECONDS = 45.0
@@ -125,14 +127,21 @@ def killed_at(k: int, *, after: bool) -> Arm:
     return lambda trial: trial.writes.arm(k, after_effect=after)
 
 
+def may_answer(call: Call, fault: Fault) -> bool:
+    """Return whether an API server may answer so: it refuses what is written, never what is read."""
+    return call.method != "GET" or not (isinstance(fault, Answer) and fault.status in REFUSALS)
+
+
 def at_request(k: int, fault: Fault) -> Arm:
-    """Let the k-th request from now on fail."""
+    """Let the k-th request from now on fail, of those that can fail so."""
 
     def arm(trial: Trial) -> None:
         seen = 0
 
         def plan(call: Call) -> Fault | None:
             nonlocal seen
+            if not may_answer(call, fault):
+                return None
             seen += 1
             return fault if seen == k else None
 
@@ -142,13 +151,15 @@ def at_request(k: int, fault: Fault) -> Arm:
 
 
 def for_a_share(share: float, fault: Fault, *, seconds: float, seed: int) -> Arm:
-    """Let a share of all requests fail for some time."""
+    """Let a share of all requests that can fail so fail for some time."""
 
     def arm(trial: Trial) -> None:
         chance, end = random.Random(seed), time.monotonic() + seconds
 
         def plan(call: Call) -> Fault | None:
-            return fault if time.monotonic() < end and chance.random() < share else None
+            if time.monotonic() > end or not may_answer(call, fault):
+                return None
+            return fault if chance.random() < share else None
 
         trial.proxy.plan = plan
 

@@ -219,7 +219,7 @@ def test_rows_are_sorted_by_key():
     result = prepared(*(decoded(SILVER, n, silver(n)) for n in range(20)))
 
     assert [row.identity for row in result.events] == sorted(event_id(n) for n in range(20))
-    assert [identity for identity, _ in result.identities()] == sorted(event_id(n) for n in range(20))
+    assert [row[3:35] for row in result.text.identities] == sorted(event_id(n).hex().encode() for n in range(20))
 
 
 def test_mysqls_refusal_becomes_a_dead_letter_with_its_words():

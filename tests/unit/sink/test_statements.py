@@ -6,7 +6,7 @@ from holded_sink.io import statements
 MANY = {
     name: text
     for name, text in vars(statements).items()
-    if isinstance(text, str) and text.startswith("INSERT") and name not in {"INSERT_AUDIT", "INSERT_EVENTS_HEAD"}
+    if isinstance(text, str) and text.startswith("INSERT") and name != "INSERT_AUDIT"
 }
 
 
@@ -22,3 +22,14 @@ def test_no_statement_holds_a_value():
     for name, text in vars(statements).items():
         if isinstance(text, str) and name.isupper():
             assert text.count("'") == 0 or name in {"LIST_PARTITIONS", "TAKE_PARTITION_LOCK", "FREE_PARTITION_LOCK"}
+
+
+def test_a_bulk_statement_is_cut_where_its_rows_go():
+    upsert = "INSERT INTO t (a, b) VALUES (%s, %s) AS added ON DUPLICATE KEY UPDATE a = LEAST(t.a, added.a)"
+
+    head, tail = statements.bulk(upsert)
+
+    assert head + b"(1,2),(3,4)" + tail == (
+        b"INSERT INTO t (a, b) VALUES (1,2),(3,4) AS added ON DUPLICATE KEY UPDATE a = LEAST(t.a, added.a)"
+    )
+    assert statements.CLAIM_ALL.tail == b""

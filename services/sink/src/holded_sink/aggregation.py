@@ -6,13 +6,13 @@ Amounts and quality scores are integers in units of 10**-4 here, so that sums ar
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import NamedTuple
 
 type SummaryKey = tuple[datetime | date, str, str, str]
 """Start of the bucket, account ('' when unknown), business context, type."""
 
 
-@dataclass(frozen=True, slots=True)
-class Measured:
+class Measured(NamedTuple):
     """What the summaries need of one event."""
 
     occurred_at: datetime

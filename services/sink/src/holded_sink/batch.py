@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 from holded_contracts.reasons import DeadLetterReason
 from holded_contracts.topics import Artefact
@@ -30,9 +30,8 @@ class Position:
     """First offset not yet counted; ahead of next_offset only while somebody replays."""
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One Kafka record."""
+class Record(NamedTuple):
+    """One Kafka record; a tuple, because there is one for each."""
 
     source: Source
     offset: int

@@ -6,7 +6,7 @@ It keeps integers from -2**63 to 2**64-1 and everything else as a double (measur
 import re
 from decimal import Decimal, InvalidOperation
 
-_MAY_BE_INEXACT = re.compile(r"[0-9.]{16}|[eE][+-]?[0-9]{3}")
+_MAY_BE_INEXACT = re.compile(r"[0-9][0-9.]{15}|[0-9][eE][+-]?[0-9]{3}")
 """15 decimal digits always survive a double; fewer digits with a huge exponent may underflow."""
 
 _NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")

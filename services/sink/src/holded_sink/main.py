@@ -42,7 +42,7 @@ def build_sink(settings: SinkSettings, stop: threading.Event, heartbeat: Heartbe
     database = Database(settings.mysql)
     source = SilverSource(settings, stop=stop, beat=heartbeat.beat)
     gold = Gold(database, actor=settings.pod_name)
-    preparer = Preparer(Decoder(registry), pipeline_version=settings.pipeline.version, render=gold.render)
+    preparer = Preparer(Decoder(registry), pipeline_version=settings.pipeline.version)
     keeper = PartitionKeeper(
         settings.mysql,
         actor=settings.pod_name,

@@ -8,6 +8,7 @@ from holded_contracts.reasons import DeadLetterReason, Stage
 from holded_contracts.topics import Artefact
 from holded_sink.aggregation import Entry, Increment
 from holded_sink.batch import Batch, Decoded, Record, Refusal, Source
+from holded_sink.rendering import Text, render
 from holded_sink.rows import (
     EventRow,
     LetterRow,
@@ -43,14 +44,8 @@ class Prepared:
     """Records whose identity another record of the same batch has."""
     increments: list[tuple[Source, Increment]] = field(default_factory=list)
     entries: list[tuple[Source, Entry]] = field(default_factory=list)
-    literals: list[str] | None = None
-    """`events` as SQL text, row by row, where that was made ahead."""
-
-    def identities(self) -> list[tuple[bytes, object]]:
-        """Return the rows of event_ids, in key order."""
-        rows: list[tuple[bytes, object]] = [(row.identity, row.event_date) for row in self.events]
-        rows.extend((row.identity, None) for row in self.letters)
-        return sorted(rows, key=lambda row: row[0])
+    text: Text = field(default_factory=lambda: render((), ()))
+    """Of events and letters, as if gold knew none of them: the usual case."""
 
 
 class _Preparation:
@@ -127,6 +122,7 @@ def prepare(batch: Batch, *, refused: Mapping[Place, str], now: datetime, pipeli
     # Key order: neighbours in the B-trees are written together, and two sinks lock in the same order.
     prepared.events.sort(key=lambda row: (row.event_date, row.identity))
     prepared.letters.sort(key=lambda row: row.identity)
+    prepared.text = render(prepared.events, prepared.letters)
     return prepared
 
 

@@ -1,6 +1,6 @@
 """Decoding and preparing on a thread of its own, so that it goes on while MySQL works on the batch before."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 
@@ -28,9 +28,8 @@ class Work:
 class Preparer:
     """Prepares batches one after another on one thread, which alone uses the decoder."""
 
-    def __init__(self, decoder: Decoder, *, pipeline_version: str, render: Callable[[Prepared], None]) -> None:
+    def __init__(self, decoder: Decoder, *, pipeline_version: str) -> None:
         self._decoder = decoder
-        self._render = render
         self._version = pipeline_version
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="prepare")
 
@@ -42,9 +41,7 @@ class Preparer:
         """Decode and prepare on the thread."""
 
         def run() -> Prepared:
-            prepared = self.prepare(Batch(self._decoder.decode(records), expected), {})
-            self._render(prepared)
-            return prepared
+            return self.prepare(Batch(self._decoder.decode(records), expected), {})
 
         return self._thread.submit(run)
 

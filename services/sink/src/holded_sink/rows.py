@@ -8,7 +8,7 @@ import math
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from holded_contracts.identity import EVENT_ID_BYTES
 from holded_contracts.topics import Artefact
@@ -51,8 +51,7 @@ class RefusedFieldError(ValueError):
     """A field does not fit its column; the sentence names it."""
 
 
-@dataclass(frozen=True, slots=True)
-class EventRow:
+class EventRow(NamedTuple):
     """One row of events and what the summaries need of it."""
 
     source: Source

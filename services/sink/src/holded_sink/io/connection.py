@@ -1,6 +1,6 @@
 """One connection to MySQL, made anew after a fault, with every error in our own three kinds."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
 from typing import Any
@@ -30,8 +30,8 @@ MIN_PACKET = 16 * 1024 * 1024
 # The server's own defaults may be anything. Without strict mode it would cut values silently; DATETIME columns are UTC.
 # READ COMMITTED: each statement sees what other sinks have committed, which the check for known ids relies on, and
 # inserts take no gap locks, over which two sinks would deadlock.
-# NO_BACKSLASH_ESCAPES: PyMySQL follows it, and then a quote is all it has to double. JSON is full of what would
-# otherwise be escaped, which cost a third of the client's time for a row.
+# NO_BACKSLASH_ESCAPES: a quote is all that has to be doubled, by PyMySQL, which follows it, and by sqltext.py, which
+# relies on it. JSON is full of what would otherwise be escaped, which cost a third of the client's time for a row.
 _SESSION = (
     "SET SESSION time_zone = '+00:00', "
     "sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION,"
@@ -82,17 +82,6 @@ class Database:
         except (TransientError, SystemicError):
             self.close()
             raise
-
-    def literals(self, row: str, rows: Iterable[tuple[Any, ...]]) -> list[str] | None:
-        """Return each row as SQL text for a multi-row INSERT, by the driver's own escaping; None without a connection.
-
-        Nothing is sent, so another thread may call it while a statement runs.
-        """
-        connection = self._connection
-        if connection is None:
-            return None
-        cursor = connection.cursor()
-        return [cursor.mogrify(row, values) for values in rows]
 
     @contextmanager
     def transaction(self, *, commit: bool = True) -> Iterator[Cursor]:
@@ -148,8 +137,11 @@ class Database:
         )
         with connection.cursor() as cursor:
             cursor.execute(statements.SERVER_LIMITS)
-            (packet,) = cursor.fetchone() or (0,)
+            packet, mode = cursor.fetchone() or (0, "")
         if packet < MIN_PACKET:
             connection.close()
             raise SystemicError(f"MySQL's max_allowed_packet is {packet} bytes, the sink needs {MIN_PACKET}")
+        if "NO_BACKSLASH_ESCAPES" not in mode:
+            connection.close()
+            raise SystemicError("the session's sql_mode is not what was set: something between it and MySQL changes it")
         return connection

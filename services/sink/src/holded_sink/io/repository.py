@@ -3,23 +3,26 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import batched
 from typing import Any
 
 import pymysql
 import structlog
 from pymysql.cursors import Cursor
 
-from holded_sink.aggregation import Entry, Increment, Summary, SummaryKey, add_entries, add_up, summarise
+from holded_sink.aggregation import Entry, Increment, add_entries, add_up
 from holded_sink.batch import Batch, Position, Source
 from holded_sink.errors import FencedError, RefusedContentError, TransientError
 from holded_sink.io import statements
 from holded_sink.io.connection import Database
+from holded_sink.io.statements import Bulk
 from holded_sink.prepare import Counts, Prepared, count
+from holded_sink.rendering import identities, render
 from holded_sink.rows import EventRow, LetterRow, scaled
 
 _IDS_PER_SELECT = 1000
 _MAX_STATEMENT = 1_000_000
-"""Characters of a multi-row INSERT, as the driver has it for its own; a single row may be longer."""
+"""Bytes of a multi-row INSERT, as the driver has it for its own; a single row may be longer."""
 
 log = structlog.get_logger()
 
@@ -68,10 +71,6 @@ class Gold:
             cursor.execute(statements.LOAD_OFFSETS, (sorted({source.topic_id for source in wanted}),))
             stored = {(row[0], row[1]): Position(row[2], row[3]) for row in cursor.fetchall()}
         return {source: stored[source.topic_id, source.partition] for source in wanted}
-
-    def render(self, prepared: Prepared) -> None:
-        """Make the SQL text of the events ahead, which is the greatest part of what Python does for a transaction."""
-        prepared.literals = self._database.literals(statements.EVENTS_ROW, (row.values for row in prepared.events))
 
     def write(self, prepared: Prepared) -> Outcome:
         """Write a batch and move its offsets, or nothing.
@@ -128,13 +127,15 @@ def _check_offsets(cursor: Cursor, batch: Batch) -> None:
 
 
 def _write_rows(cursor: Cursor, prepared: Prepared) -> Outcome:
-    known = _claim(cursor, prepared.identities())
-    events = [row for row in prepared.events if row.identity not in known]
-    _insert_events(cursor, prepared, known)
-    letters = [row for row in prepared.letters if row.identity not in known]
-    measured = [row.measured for row in events]
-    _insert(cursor, statements.UPSERT_HOURLY, _summary_rows(summarise(measured, daily=False)))
-    _insert(cursor, statements.UPSERT_DAILY, _summary_rows(summarise(measured, daily=True)))
+    known = _claim(cursor, prepared)
+    events, letters, text = prepared.events, prepared.letters, prepared.text
+    if known:
+        events = [row for row in events if row.identity not in known]
+        letters = [row for row in letters if row.identity not in known]
+        text = render(events, ())
+    _insert_text(cursor, statements.BULK_EVENTS, text.events)
+    _insert_text(cursor, statements.UPSERT_HOURLY, text.hourly)
+    _insert_text(cursor, statements.UPSERT_DAILY, text.daily)
     _insert(cursor, statements.INSERT_LETTERS, [row.values for row in letters])
     increments = add_up(one for _, one in prepared.increments)
     _insert(cursor, statements.UPSERT_ANALYTICS, [_increment_row(one) for one in increments])
@@ -142,63 +143,48 @@ def _write_rows(cursor: Cursor, prepared: Prepared) -> Outcome:
     return Outcome(events, letters, count(prepared, known), gaps)
 
 
-def _claim(cursor: Cursor, identities: Sequence[tuple[bytes, object]]) -> set[bytes]:
+def _claim(cursor: Cursor, prepared: Prepared) -> set[bytes]:
     """Register identities; return those that were registered before.
 
     The common case, all new, is one statement. IGNORE only tells how many were known, so otherwise they are looked up.
     """
-    if not identities:
+    if not prepared.text.identities:
         return set()
     cursor.execute("SAVEPOINT claim")
-    if cursor.executemany(statements.CLAIM_ALL, identities) == len(identities):
+    if _insert_text(cursor, statements.CLAIM_ALL, prepared.text.identities) == len(prepared.text.identities):
         return set()
     cursor.execute("ROLLBACK TO SAVEPOINT claim")
+    rows = identities(prepared.events, prepared.letters)
     known: set[bytes] = set()
-    for start in range(0, len(identities), _IDS_PER_SELECT):
-        ids = [identity for identity, _ in identities[start : start + _IDS_PER_SELECT]]
-        cursor.execute(statements.SELECT_KNOWN, (ids,))
+    for part in batched(rows, _IDS_PER_SELECT, strict=False):
+        cursor.execute(statements.SELECT_KNOWN, ([identity for identity, _ in part],))
         known.update(row[0] for row in cursor.fetchall())
     try:
-        _insert(cursor, statements.CLAIM_NEW, [row for row in identities if row[0] not in known])
+        _insert(cursor, statements.CLAIM_NEW, [row for row in rows if row[0] not in known])
     except pymysql.err.IntegrityError as error:
         raise TransientError(f"another sink registered one of the same events just now: {error}") from error
     return known
 
 
-def _insert_events(cursor: Cursor, prepared: Prepared, known: set[bytes]) -> None:
-    literals = prepared.literals
-    if literals is None:
-        literals = [cursor.mogrify(statements.EVENTS_ROW, row.values) for row in prepared.events]
-    new = (text for row, text in zip(prepared.events, literals, strict=True) if row.identity not in known)
-    chunk: list[str] = []
-    length = 0
-    for text in new:
-        if chunk and length + len(text) > _MAX_STATEMENT:
-            cursor.execute(statements.INSERT_EVENTS_HEAD + ",".join(chunk))
-            chunk, length = [], 0
-        chunk.append(text)
-        length += len(text)
-    if chunk:
-        cursor.execute(statements.INSERT_EVENTS_HEAD + ",".join(chunk))
+def _insert_text(cursor: Cursor, statement: Bulk, rows: Sequence[bytes]) -> int:
+    """Insert rows that are text, in as many statements as their length asks for; return the number of affected rows."""
+    affected, start, length = 0, 0, 0
+    for end, row in enumerate(rows):
+        if length and length + len(row) > _MAX_STATEMENT:
+            affected += _execute_text(cursor, statement, rows[start:end])
+            start, length = end, 0
+        length += len(row)
+    return affected + _execute_text(cursor, statement, rows[start:]) if rows else 0
+
+
+def _execute_text(cursor: Cursor, statement: Bulk, rows: Sequence[bytes]) -> int:
+    # Bytes are sent as they are; only the driver's type hints know no other statement than str.
+    return cursor.execute(statement.head + b",".join(rows) + statement.tail)  # type: ignore[call-overload]
 
 
 def _insert(cursor: Cursor, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
     if rows:
         cursor.executemany(statement, rows)
-
-
-def _summary_rows(summaries: Iterable[tuple[SummaryKey, Summary]]) -> list[tuple[Any, ...]]:
-    return [
-        (
-            *key,
-            summary.events,
-            scaled(summary.amount),
-            scaled(summary.quality),
-            scaled(summary.quality_min),
-            summary.last_event_at,
-        )
-        for key, summary in summaries
-    ]
 
 
 def _increment_row(one: Increment) -> tuple[Any, ...]:

@@ -4,11 +4,27 @@ PyMySQL turns `executemany` into multi-row statements only when the text is exac
 optional alias and ON DUPLICATE KEY part; the unit tests hold every statement here to its pattern.
 """
 
+from typing import NamedTuple
+
 from holded_contracts.locks import Work, lock_name
+
+
+class Bulk(NamedTuple):
+    """What stands before and after the rows of a multi-row INSERT whose rows are text already (rendering.py)."""
+
+    head: bytes
+    tail: bytes
+
+
+def bulk(statement: str) -> Bulk:
+    """Split INSERT … VALUES (%s, …) … where its rows go."""
+    head, values, rest = statement.partition("VALUES ")
+    return Bulk((head + values).encode(), rest[rest.index(")") + 1 :].encode())
+
 
 BEGIN = "START TRANSACTION"
 
-SERVER_LIMITS = "SELECT @@max_allowed_packet"
+SERVER_LIMITS = "SELECT @@max_allowed_packet, @@SESSION.sql_mode"
 
 CREATE_OFFSETS = (
     "INSERT IGNORE INTO sink_offsets (topic_id, `partition`, topic, artefact, next_offset, counted_offset) "
@@ -22,7 +38,7 @@ LOCK_OFFSETS = (
     "WHERE (topic_id, `partition`) IN %s ORDER BY topic_id, `partition` FOR UPDATE"
 )
 
-CLAIM_ALL = "INSERT IGNORE INTO event_ids (event_id, event_date) VALUES (%s, %s)"
+CLAIM_ALL = bulk("INSERT IGNORE INTO event_ids (event_id, event_date) VALUES (%s, %s)")
 CLAIM_NEW = "INSERT INTO event_ids (event_id, event_date) VALUES (%s, %s)"
 SELECT_KNOWN = "SELECT event_id FROM event_ids WHERE event_id IN %s"
 
@@ -33,8 +49,7 @@ INSERT_EVENTS = (
     "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
 )
 
-INSERT_EVENTS_HEAD, _, EVENTS_ROW = INSERT_EVENTS.rpartition("(")
-EVENTS_ROW = f"({EVENTS_ROW}"
+BULK_EVENTS = bulk(INSERT_EVENTS)
 
 INSERT_LETTERS = (
     "INSERT INTO events_dead_letter (identity, event_id, reason, stage, detail, topic, `partition`, `offset`, "
@@ -55,8 +70,8 @@ def _upsert_summary(table: str, bucket: str) -> str:
     )
 
 
-UPSERT_HOURLY = _upsert_summary("events_summary_hourly", "hour_start")
-UPSERT_DAILY = _upsert_summary("events_summary_daily", "event_date")
+UPSERT_HOURLY = bulk(_upsert_summary("events_summary_hourly", "hour_start"))
+UPSERT_DAILY = bulk(_upsert_summary("events_summary_daily", "event_date"))
 
 UPSERT_ANALYTICS = (
     "INSERT INTO events_analytics (window_start, account_id, business_context, type, event_count, amount_sum, "
