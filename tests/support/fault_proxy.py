@@ -7,6 +7,7 @@ decided request by request by `plan`, and for the events of watches by `watching
 import asyncio
 import json
 import random
+import re
 import ssl
 import threading
 import time
@@ -24,6 +25,9 @@ from holded_operator.gateways.objects import RESOURCES
 from tests.support.fake_writes import Writes
 
 _COLLECTIONS = {PLURAL, *(plural for _, plural in RESOURCES.values())}
+_COLLECTION = re.compile(r"(/api/v1|/apis/[^/]+/[^/]+)(/namespaces/[^/]+)?/[^/]+")
+_ON_ITS_WAY_SECONDS = 0.25
+"""Time in which a request may still arrive that was sent before an answer was read."""
 _HOP_BY_HOP = {"connection", "content-encoding", "content-length", "host", "keep-alive", "transfer-encoding"}
 _QUIET = 3600.0
 
@@ -37,6 +41,14 @@ class Call:
     method: str
     path: str
     query: dict[str, str]
+    client: str = ""
+    """User-Agent: kopf or the passes' own client."""
+
+    @property
+    def kind(self) -> tuple[str, str, str]:
+        """Client, method and collection: what an answer with Retry-After is about."""
+        collection = _COLLECTION.match(self.path)
+        return self.client, self.method, self.path if collection is None else collection[0]
 
     @property
     def is_watch(self) -> bool:
@@ -112,6 +124,8 @@ class Record:
 
     calls: list[tuple[float, Call, int]] = field(default_factory=list)
     """Time, request and status of the answer; 0 where the proxy broke the connection."""
+    holds: list[tuple[float, Call, int]] = field(default_factory=list)
+    """Time, request and seconds of the answers with Retry-After."""
 
     def writes(self) -> list[str]:
         """Return the requests that may have changed something, Events left out."""
@@ -132,6 +146,15 @@ class Record:
                 found[f"deleted {call.plural}"] += 1
                 deleted.add(call.path)
         return found
+
+    def impatient(self) -> list[str]:
+        """Return the requests that came before the time that an answer to one of their kind had asked for."""
+        return [
+            f"{call} {at - since:.1f} s after an answer with Retry-After: {seconds}"
+            for since, held, seconds in self.holds
+            for at, call, _ in self.calls
+            if call.kind == held.kind and _ON_ITS_WAY_SECONDS < at - since < seconds
+        ]
 
     def busiest_second(self) -> int:
         """Return the largest number of requests in one second."""
@@ -198,7 +221,9 @@ class FaultProxy:
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
         self._number += 1
-        call = Call(self._number, request.method, request.path, dict(request.query))
+        call = Call(
+            self._number, request.method, request.path, dict(request.query), request.headers.get("User-Agent", "")
+        )
         fault = self.plan(call)
         try:
             if call.is_watch and fault is None:
@@ -213,6 +238,8 @@ class FaultProxy:
     ) -> tuple[int, dict[str, str], bytes]:
         if isinstance(fault, Answer):
             self._note(call, fault.status)
+            if fault.retry_after is not None:
+                self.record.holds.append((time.monotonic(), call, fault.retry_after))
             return _status(fault)
         if isinstance(fault, Hang) or (isinstance(fault, Reset) and not fault.after):
             self._note(call, 0)

@@ -18,16 +18,20 @@ class OperatorError(Exception):
     system: ClassVar[str] = "operator"
     """Which outside system is meant; a metric label."""
 
+    retry_after_seconds: float = 0.0
+    """Time for which the system has asked to be left alone; no part of the message, which stays the same meanwhile."""
+
 
 class UnavailableError(OperatorError):
     """An outside system does not answer: transient, retried with backoff, and it heals by itself."""
 
     name: ClassVar[str]
 
-    def __init__(self, address: str, cause: str) -> None:
+    def __init__(self, address: str, cause: str, *, retry_after_seconds: float = 0.0) -> None:
         super().__init__(f"{self.name} at {address} cannot be reached: {cause}")
         self.address = address
         self.cause = cause
+        self.retry_after_seconds = retry_after_seconds
 
 
 # -- Kubernetes -------------------------------------------------------------------------------------------------------

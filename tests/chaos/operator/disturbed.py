@@ -19,7 +19,7 @@ FAULTS: dict[str, Fault] = {
     "409": Answer(409),
     "410": Answer(410),
     "422": Answer(422),
-    "429": Answer(429, retry_after=1),
+    "429": Answer(429, retry_after=2),
     "500": Answer(500),
     "503": Answer(503),
     "reset before the server": Reset(),
@@ -98,6 +98,7 @@ def disturbed(
             found.append(f"O6 {dict(made - summary)} too much, {dict(summary - made)} too little")
         if trial.proxy.record.busiest_second() > HOT:
             found.append(f"O9 hot loop: {trial.proxy.record.busiest_second()} requests in a second")
+        found += [f"O9 impatient: {line}" for line in trial.proxy.record.impatient()]
         if not killed and trial.operator.starts != max(1, starts):
             found.append("O14 the operator ended by itself")
         return found + [f"O15 {line}" for line in trial.hygiene()]

@@ -56,6 +56,8 @@ class ScriptedApi:
 
     answer: Callable[[Request], tuple[int, Any]]
     requests: list[Request] = field(default_factory=list)
+    headers: dict[str, str] = field(default_factory=dict)
+    """Of every answer."""
     configuration: Any = field(default_factory=lambda: SimpleNamespace(host="https://api"))
 
     def param_serialize(self, method: str, path: str, **options: Any) -> tuple[Request]:
@@ -64,7 +66,7 @@ class ScriptedApi:
     def call_api(self, request: Request, **_: Any) -> Any:
         self.requests.append(request)
         status, document = self.answer(request)
-        return SimpleNamespace(status=status, read=lambda: json.dumps(document).encode())
+        return SimpleNamespace(status=status, headers=self.headers, read=lambda: json.dumps(document).encode())
 
 
 def live(**changes: Any) -> dict[str, Any]:
@@ -229,3 +231,51 @@ def test_a_long_message_is_cut_to_what_an_event_holds() -> None:
     api = ScriptedApi(lambda request: (201, {}))
     KubernetesApi(api).emit(PIPELINE, kind="Warning", reason="R", message="é" * 5000)
     assert len(api.requests[0].body["note"].encode()) <= 1024
+
+
+def held(retry_after: str, *, status: int = 429) -> tuple[ScriptedApi, KubernetesApi, list[float]]:
+    """Return a server that once answered a look at a pipeline so, its gateway and the clock of that."""
+    now = [100.0]
+    api = ScriptedApi(lambda request: (status, {"message": "too many"}), headers={"Retry-After": retry_after})
+    gateway = KubernetesApi(api, clock=lambda: now[0])
+    with pytest.raises(KubernetesUnavailableError):
+        gateway.get_pipeline("tests", "demo")
+    api.answer, api.headers = lambda request: (200, {"items": [], "data": {}}), {}
+    return api, gateway, now
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_no_request_of_the_kind_is_sent_before_retry_after_is_over(status: int) -> None:
+    api, gateway, now = held("7", status=status)
+    for passed, left in ((0.0, 7.0), (6.5, 0.5)):
+        now[0] = 100.0 + passed
+        with pytest.raises(KubernetesUnavailableError, match=f"HTTP {status} too many") as caught:
+            gateway.get_pipeline("tests", "other")
+        assert caught.value.retry_after_seconds == left
+    assert len(api.requests) == 1
+    now[0] = 107.0
+    gateway.get_pipeline("tests", "other")
+    assert len(api.requests) == 2
+
+
+def test_retry_after_holds_up_no_other_kind_of_request_and_no_other_namespace() -> None:
+    api, gateway, _ = held("7")
+    gateway.get_pipeline("elsewhere", "demo")
+    gateway.read_secret("tests", "mysql")
+    gateway.write_status(PIPELINE, {})
+    gateway.read_pipelines(())
+    assert len(api.requests) == 5
+
+
+def test_a_retry_after_of_hours_holds_for_no_longer_than_a_resync_period() -> None:
+    api, gateway, now = held("86400")
+    now[0] += 30
+    gateway.get_pipeline("tests", "demo")
+    assert len(api.requests) == 2
+
+
+@pytest.mark.parametrize("value", ["", "-1", "soon", "nan", "1e9", "Wed, 21 Oct 2026 07:28:00 GMT", "\u00b2"])
+def test_a_retry_after_that_is_no_number_of_seconds_holds_nothing(value: str) -> None:
+    api, gateway, _ = held(value)
+    gateway.get_pipeline("tests", "demo")
+    assert len(api.requests) == 2

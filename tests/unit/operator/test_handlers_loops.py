@@ -2,12 +2,14 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator, Callable
 
 import pytest
 
 from holded_operator.config import OperatorConfig
 from holded_operator.exceptions import KubernetesUnavailableError
+from holded_operator.handlers import loops as module
 from holded_operator.handlers.health import Liveness
 from holded_operator.handlers.loops import ReconcileLoops
 from holded_operator.reconciler import Outcome, Verdict
@@ -173,3 +175,50 @@ async def test_time_alone_leads_to_a_resync_and_a_reason_to_a_whole_pass(loops: 
     await eventually(lambda: len(whole.calls) == 2)
     resync.script = [Outcome(Verdict.FAILING, 1)]
     await eventually(lambda: len(whole.calls) >= 4)
+
+
+async def test_the_audit_leaves_resources_alone_that_are_looked_after(
+    loops: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "AUDIT_SECONDS", 0.01)
+    passes, listed, audits = Passes(Outcome(Verdict.CONVERGED, 1)), asyncio.Event(), 0
+
+    def list_pipelines(namespaces: object) -> list[tuple[str, str]]:
+        nonlocal audits
+        audits += 1
+        return [("ns", "a")]
+
+    audit = asyncio.create_task(loops(passes, SLOW).audit(list_pipelines, listed))
+    await eventually(lambda: audits >= 20)
+    audit.cancel()
+    assert passes.calls == [("ns", "a")], "a pass without a reason costs a dozen requests, for each resource"
+
+
+@pytest.mark.parametrize("woken", [False, True], ids=["by time", "by an event"])
+async def test_no_pass_comes_before_the_server_wants_to_be_asked_again(loops: Make, *, woken: bool) -> None:
+    busy = KubernetesUnavailableError("api", "HTTP 429", retry_after_seconds=0.6)
+    passes, at = Passes(busy, Outcome(Verdict.CONVERGED, 1)), []
+    item = loops(passes, FAST)
+
+    def timed(namespace: str, name: str) -> Outcome:
+        at.append(time.monotonic())
+        return passes(namespace, name)
+
+    item._reconcile = timed
+    item.wake("ns", "a")
+    await eventually(lambda: len(at) == 1)
+    if woken:
+        item.wake("ns", "a")
+    await eventually(lambda: len(at) == 2)
+    assert at[1] - at[0] >= 0.6
+
+
+async def test_stop_does_not_wait_for_a_server_that_wants_to_be_asked_later(loops: Make) -> None:
+    passes = Passes(KubernetesUnavailableError("api", "HTTP 429", retry_after_seconds=30))
+    item = loops(passes, FAST)
+    item.wake("ns", "a")
+    await eventually(lambda: len(passes.calls) == 1)
+    item.wake("ns", "a")
+    started = time.monotonic()
+    await item.stop()
+    assert time.monotonic() - started < 5

@@ -42,6 +42,7 @@ from holded_operator.exceptions import (
     OperatorError,
     StaleObjectError,
 )
+from holded_operator.gateways.holds import MAX_HOLD_SECONDS, Holds
 from holded_operator.gateways.interfaces import Applied, Body, Change, Versions, is_owned_by, object_id
 from holded_operator.gateways.objects import (
     OPTIONAL_KINDS,
@@ -75,6 +76,7 @@ class KubernetesApi:
     """The `KubernetesGateway` of production. Safe for use by several threads."""
 
     _timeouts = (CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS)
+    _longest_hold = MAX_HOLD_SECONDS
 
     def __init__(
         self, api: client.ApiClient, *, instance: str = "local", clock: Callable[[], float] = time.monotonic
@@ -82,6 +84,7 @@ class KubernetesApi:
         self._api = api
         self._instance = instance
         self._clock = clock
+        self._holds = Holds(clock, self._longest_hold)
         self._lock = threading.Lock()
         self._applied: OrderedDict[str, tuple[str, str]] = OrderedDict()
         self._emitted: OrderedDict[tuple[str, ...], float] = OrderedDict()
@@ -317,6 +320,10 @@ class KubernetesApi:
         accept: str = "application/json",
         query: Sequence[tuple[str, str]] = (),
     ) -> bytes:
+        held = self._holds.find(method, path)
+        if held is not None:
+            # Not sent: the server has asked for it.
+            raise KubernetesUnavailableError(self._address, held[1], retry_after_seconds=held[0])
         try:
             response = self._api.call_api(
                 *self._api.param_serialize(
@@ -333,7 +340,11 @@ class KubernetesApi:
         except (urllib3.exceptions.HTTPError, client.ApiException, OSError) as error:
             raise KubernetesUnavailableError(self._address, str(error)) from error
         if response.status >= 400:  # noqa: PLR2004
-            raise self._error(response.status, data, what)
+            error = self._error(response.status, data, what)
+            if isinstance(error, KubernetesUnavailableError):
+                asked = response.headers.get("Retry-After")
+                error.retry_after_seconds = self._holds.begin(method, path, asked, error.cause)
+            raise error
         return data
 
     def _error(self, status: int, data: bytes, what: str) -> Exception:

@@ -17,6 +17,7 @@ class OwnObjects(KubernetesApi):
     """The `OwnObjectsGateway` of production. Safe for use by several threads."""
 
     _timeouts = (2, 3)
+    _longest_hold = 4.0  # several attempts to renew the Lease fit into the time that it has left
 
     def __init__(self, api: client.ApiClient, *, namespace: str, name: str) -> None:
         super().__init__(api)

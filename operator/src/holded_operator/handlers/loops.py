@@ -1,11 +1,13 @@
 """One loop for each resource: run a pass, wait for a reason to run another.
 
-Reasons are a watch event (`wake`), or time: the resync period when all is well, a growing delay while it is not. Two
-passes over the same resource never run at once, and an event during a pass leads to another pass after it. Passes are
-synchronous and run in a bounded pool of threads, so the event loop with its watches and probes stays responsive.
+Reasons are a watch event (`wake`), or time: the resync period when all is well, a growing delay while it is not, and
+none before the API server wants to be asked again (`Retry-After`). Two passes over the same resource never run at once,
+and an event during a pass leads to another pass after it. Passes are synchronous and run in a bounded pool of threads,
+so the event loop with its watches and probes stays responsive.
 """
 
 import asyncio
+import contextlib
 import logging
 import random
 import time
@@ -62,11 +64,11 @@ class ReconcileLoops:
         self._spacing = spacing_seconds
         self._loops: dict[Key, _Loop] = {}
         self._threads = ThreadPoolExecutor(config.reconcile_workers, thread_name_prefix="reconcile")
-        self._stopping = False
+        self._stopped = asyncio.Event()
 
     def wake(self, namespace: str, name: str) -> bool:
         """Ask for a pass over a resource soon; True when it was not looked after before."""
-        if self._stopping:
+        if self._stopped.is_set():
             return False
         key = (namespace, name)
         loop = self._loops.get(key)
@@ -89,7 +91,9 @@ class ReconcileLoops:
         first = True
         while True:
             try:
-                for key in await asyncio.to_thread(list_pipelines, self._config.watch_namespaces):
+                found = await asyncio.to_thread(list_pipelines, self._config.watch_namespaces)
+                # The others have a loop already, whose resync sees what changed: waking them costs a whole pass each.
+                for key in [key for key in found if key not in self._loops]:
                     if self.wake(*key) and not first:
                         MISSED.inc()
                         _log.warning("no watch event told of %s/%s", *key)
@@ -104,7 +108,7 @@ class ReconcileLoops:
 
     async def stop(self) -> None:
         """End all loops; passes that run now get some time to end."""
-        self._stopping = True
+        self._stopped.set()
         tasks = [loop.task for loop in self._loops.values() if loop.task is not None]
         for loop in self._loops.values():
             loop.wanted.set()
@@ -117,7 +121,7 @@ class ReconcileLoops:
     async def _run(self, key: Key, loop: _Loop) -> None:
         generation, failures, run = None, 0, self._reconcile
         try:
-            while not self._stopping:
+            while not self._stopped.is_set():
                 loop.wanted.clear()
                 outcome = await self._turn(key, run)
                 if outcome.verdict is Verdict.GONE and not loop.wanted.is_set():
@@ -125,7 +129,8 @@ class ReconcileLoops:
                 unsettled = outcome.verdict in {Verdict.PROGRESSING, Verdict.FAILING}
                 failures = failures + 1 if unsettled and outcome.generation == generation else int(unsettled)
                 generation = outcome.generation
-                woken = await self._pause(loop, self._delay(failures))
+                held = max((error.retry_after_seconds for error in outcome.errors), default=0.0)
+                woken = await self._pause(loop, max(self._delay(failures), held), at_least=held)
                 run = self._reconcile if woken or failures else self._resync
         finally:
             # No await between the last look at `wanted` and this: a wake either came before or makes a new loop.
@@ -169,13 +174,15 @@ class ReconcileLoops:
             period = min(self._config.progress_seconds * 2 ** min(failures - 1, 16), period)
         return period * (1 + JITTER * (2 * random.random() - 1))  # noqa: S311 -- spreads load, guards nothing
 
-    async def _pause(self, loop: _Loop, seconds: float) -> bool:
-        """Wait for a reason to run a pass, at most so long; True when there was one."""
+    async def _pause(self, loop: _Loop, seconds: float, *, at_least: float) -> bool:
+        """Wait for a reason to run a pass, at most so long; True when there was one, after `at_least` seconds."""
+        started = time.monotonic()
         try:
             async with asyncio.timeout(seconds):
                 await loop.wanted.wait()
         except TimeoutError:
             return False
-        if not self._stopping:
-            await asyncio.sleep(self._spacing)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(max(self._spacing, at_least - (time.monotonic() - started))):
+                await self._stopped.wait()
         return True
