@@ -1,6 +1,6 @@
 """What a reconcile pass gathers on its way, and what is kept of one that had nothing left to do."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from holded_operator.api.v1alpha1 import HoldedPipeline
@@ -16,6 +16,7 @@ from holded_operator.gateways.interfaces import (
 )
 from holded_operator.status import DATABASE_READY, SCHEMAS_READY, TOPICS_READY, PartResult
 from holded_operator.steps.credentials import Secrets
+from holded_operator.steps.flow import Flow
 from holded_operator.steps.journal import Journal
 
 PREREQUISITES = (TOPICS_READY, SCHEMAS_READY, DATABASE_READY)
@@ -30,8 +31,10 @@ class Pass:
     pipeline: HoldedPipeline
     desired: DesiredState
     secrets: Secrets
-    checksums: Mapping[str, str]
+    secret_names: Collection[str]
     """Of the Secrets that the pods use."""
+    checksums: Mapping[str, str]
+    """Of those among them that exist."""
     journal: Journal
     kafka: KafkaAccess | None = None
     database: DatabaseAccess | None = None
@@ -65,5 +68,11 @@ class Converged:
     """What a pass that had nothing left to do has found."""
 
     work: Pass
+    flow: Flow
     versions: Versions
     """Of the resource and of what it owns."""
+
+    def tells(self, work: Pass, flow: Flow) -> bool:
+        """Tell whether another look saw the same, so that the same status follows."""
+        seen = (self.work.parts, self.work.topics, self.work.subjects, self.flow)
+        return seen == (work.parts, work.topics, work.subjects, flow)

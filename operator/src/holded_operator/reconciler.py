@@ -120,15 +120,16 @@ class Reconciler:
         """
         before = self._converged.get((namespace, name))
         if before is not None and self._census.versions(str(before.work.pipeline.metadata.uid)) == before.versions:
-            outcome = self._look_outside(before.work)
+            outcome = self._look_outside(before)
             if outcome is not None:
                 return outcome
         return self.reconcile(namespace, name)
 
-    def _look_outside(self, before: Pass) -> Outcome | None:
+    def _look_outside(self, converged: Converged) -> Outcome | None:
         """Return None when it takes a whole pass."""
+        before = converged.work
         secrets = Secrets(self._census, before.pipeline.metadata.namespace)
-        if secrets.checksums(referenced_secrets(before.pipeline)) != before.checksums:
+        if secrets.checksums(before.secret_names) != before.checksums:
             return None
         journal = Journal(self._context.kubernetes, before.body)
         work = replace(before, secrets=secrets, journal=journal, parts=[], errors=[])
@@ -137,16 +138,21 @@ class Reconciler:
             return None
         work.parts += [part for part in before.parts if part.type not in PREREQUISITES]
         self._runway(work)
-        return self._report(work, self._flow(work))
+        flow = self._flow(work)
+        if converged.tells(work, flow):
+            return Outcome(Verdict.CONVERGED, work.pipeline.metadata.generation)
+        return self._report(work, flow)
 
     def _converge(self, body: Body, pipeline: HoldedPipeline) -> Outcome:
         secrets = Secrets(self._context.kubernetes, pipeline.metadata.namespace)
-        checksums = secrets.checksums(referenced_secrets(pipeline))
+        names = referenced_secrets(pipeline)
+        checksums = secrets.checksums(names)
         work = Pass(
             body=body,
             pipeline=pipeline,
             desired=self._render(pipeline, checksums),
             secrets=secrets,
+            secret_names=names,
             checksums=checksums,
             journal=Journal(self._context.kubernetes, body),
         )
@@ -297,7 +303,7 @@ class Reconciler:
             verdict = Verdict.FAILING
         elif all(part.ok or part.reason == "Suspended" for part in work.parts) and not work.journal.changes:
             verdict = Verdict.CONVERGED
-            self._remember(work, body)
+            self._remember(work, flow, body)
         else:
             verdict = Verdict.PROGRESSING
         return Outcome(verdict, work.pipeline.metadata.generation, tuple(work.errors))
@@ -323,7 +329,7 @@ class Reconciler:
             worker_selector=work.desired.worker_selector,
         )
 
-    def _remember(self, work: Pass, body: Body | None) -> None:
+    def _remember(self, work: Pass, flow: Flow, body: Body | None) -> None:
         """Keep what `resync` compares with, unless the spec was edited meanwhile or the lag asks for more workers."""
         if body is None or body["metadata"]["generation"] != work.pipeline.metadata.generation:
             return
@@ -333,7 +339,7 @@ class Reconciler:
         versions = work.children | {(str(metadata.uid), body["metadata"]["resourceVersion"])}
         # Without the Secrets' values.
         kept = replace(work, body=body, secrets=Secrets(self._census, metadata.namespace))
-        self._converged[metadata.namespace, metadata.name] = Converged(kept, versions)
+        self._converged[metadata.namespace, metadata.name] = Converged(kept, flow, versions)
 
     def _write_status(self, body: Body, status: dict[str, Any], journal: Journal) -> Body | None:
         """Write the status once, if it is another one; conditions are told only when they stand in it.

@@ -181,3 +181,13 @@ def test_a_namesake_of_a_deleted_pipeline_gets_a_whole_pass(world: World, operat
     assert world.kubernetes.pipelines["demo"]["metadata"]["uid"] != uid
     resync(world, operator)
     assert world.kubernetes.objects
+
+
+def test_a_look_that_sees_the_same_builds_no_status_anew(
+    world: World, operator: Reconciler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("holded_operator.reconciler.build_status", None)
+    assert resync(world, operator) is Verdict.CONVERGED
+    world.kafka.ends["events.raw"] = {0: 5, 1: 0, 2: 0}
+    with pytest.raises(TypeError):
+        resync(world, operator)

@@ -67,7 +67,12 @@ def contradictions(wanted: Sequence[TopicSpec], live: Mapping[str, int]) -> Iter
 
 def config_changes(spec: TopicSpec, state: TopicState) -> dict[str, str]:
     """Return the settings of the spec that the topic has otherwise."""
-    return {key: value for key, value in spec.config.items() if _canonical(state.config.get(key)) != _canonical(value)}
+    live = state.config
+    return {
+        key: value
+        for key, value in spec.config.items()
+        if live.get(key) != value and _canonical(live.get(key)) != _canonical(value)
+    }
 
 
 def config_resets(spec: TopicSpec, state: TopicState) -> list[str]:
