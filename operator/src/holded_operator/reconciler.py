@@ -33,14 +33,14 @@ from holded_operator.status import (
 )
 from holded_operator.steps import finalize, workloads
 from holded_operator.steps.census import Census
-from holded_operator.steps.claims import check_claims, spare
+from holded_operator.steps.claims import Claims
 from holded_operator.steps.credentials import Secrets, database_access, kafka_access, registry_access
 from holded_operator.steps.flow import Flow, observe_flow
 from holded_operator.steps.journal import Journal
 from holded_operator.steps.runway import with_runway
 from holded_operator.steps.schemas import ensure_subjects
 from holded_operator.steps.topics import ensure_topics, replication_differences
-from holded_operator.validation import Problem, problems_of, validate
+from holded_operator.validation import Problems, problems_of, read
 
 UP_TO_DATE = "UpToDate"
 
@@ -79,6 +79,7 @@ class Reconciler:
         self._deletions: dict[str, finalize.Deletion] = {}
         self._scaled_at: dict[str, float] = {}
         self._converged: dict[tuple[str, str], Converged] = {}
+        self._claims = Claims(lambda: context.kubernetes.read_pipelines(context.config.watch_namespaces))
         self._census = Census(
             context.kubernetes,
             context.config.watch_namespaces,
@@ -97,16 +98,14 @@ class Reconciler:
         self._converged.pop((namespace, name), None)
         body = self._context.kubernetes.get_pipeline(namespace, name)
         if body is None:
+            self._claims.forget(namespace, name)
             return Outcome(Verdict.GONE)
+        self._claims.learn(body)
         if body["metadata"].get("deletionTimestamp") is not None:
             return self._finalize(body)
-        try:
-            pipeline = HoldedPipeline.from_body(body)
-            problems = validate(pipeline)
-        except ValidationError as error:
-            problems = problems_of(error)
-        if problems:
-            return self._refuse(body, problems)
+        pipeline = read(body)
+        if isinstance(pipeline, Problems):
+            return self._refuse(body, pipeline)
         claimed = self._claim(body)
         if claimed is None:
             return Outcome(Verdict.GONE)
@@ -120,6 +119,7 @@ class Reconciler:
         """
         before = self._converged.get((namespace, name))
         if before is not None and self._census.versions(str(before.work.pipeline.metadata.uid)) == before.versions:
+            self._claims.learn(before.work.body)
             outcome = self._look_outside(before)
             if outcome is not None:
                 return outcome
@@ -175,7 +175,7 @@ class Reconciler:
 
     # -- before the steps ---------------------------------------------------------------------------------------------
 
-    def _refuse(self, body: Body, problems: list[Problem]) -> Outcome:
+    def _refuse(self, body: Body, problems: Problems) -> Outcome:
         """Say what is wrong with the spec and touch nothing."""
         metadata = Metadata.model_validate(body["metadata"])
         status = invalid_status(metadata, body.get("status") or {}, problems, now=self._context.now())
@@ -200,7 +200,9 @@ class Reconciler:
 
     def _topics(self, work: Pass) -> tuple[str, str]:
         if not _settled(work.body):
-            check_claims(work.pipeline, work.body, work.desired.topics, self._all_pipelines())
+            self._claims.refresh()
+        # Also when settled: an older pipeline may have moved here since, of which its own pass has told.
+        self._claims.check(work.pipeline, work.body, work.desired.topics)
         work.kafka = kafka_access(work.pipeline, work.secrets)
         work.topics = ensure_topics(self._context.kafka, work.kafka, work.desired.topics, work.journal)
         differences = replication_differences(work.desired.topics, work.topics)
@@ -220,9 +222,6 @@ class Reconciler:
             work.journal.changed("MigrationsApplied", f"Applied to database {access.database}: {', '.join(applied)}")
         work.database = access
         return UP_TO_DATE, f"database {access.database} is migrated"
-
-    def _all_pipelines(self) -> list[Body]:
-        return self._context.kubernetes.read_pipelines(self._context.config.watch_namespaces)
 
     def _flow(self, work: Pass) -> Flow:
         return observe_flow(
@@ -373,8 +372,8 @@ class Reconciler:
                 "LeftBehind", f"Topics, subjects and database are left behind, the spec is unreadable: {reasons}"
             )
         else:
-            plan = deletion_plan(pipeline)
-            plan = spare(plan, pipeline, body, self._all_pipelines())
+            self._claims.refresh()
+            plan = self._claims.spare(deletion_plan(pipeline), pipeline, body)
             if not finalize.remove_outside(self._context, pipeline, plan, deletion, journal):
                 return Outcome(Verdict.FAILING, metadata.get("generation"))
         finalize.release(self._context, body)
@@ -392,7 +391,7 @@ class Reconciler:
 
 
 def _settled(body: Body) -> bool:
-    """Tell whether the topics of this very spec have been found well: nobody can have claimed them before us since."""
+    """Tell whether the topics of this very spec have been found well: who is new since is younger."""
     status = body.get("status") or {}
     ready = {condition["type"]: condition["status"] for condition in status.get("conditions") or ()}
     return status.get("observedGeneration") == body["metadata"]["generation"] and ready.get(TOPICS_READY) == "True"

@@ -12,6 +12,7 @@ from holded_operator.api.v1alpha1 import HoldedPipeline, PodTemplate, Resources,
 from holded_operator.api.v1alpha1.workloads import Classification
 from holded_operator.desired import quantities
 from holded_operator.desired.settings import GRACE_MARGIN_SECONDS
+from holded_operator.gateways.interfaces import Body
 
 MAX_EVENT_BYTES = 900_000
 """Largest event that fits a record of Kafka's default size (message.max.bytes) with our fields around it."""
@@ -30,6 +31,22 @@ class Problem:
 
     def __str__(self) -> str:
         return f"{self.field}: {self.message}"
+
+
+class Problems(tuple[Problem, ...]):
+    """Why a resource cannot be reconciled; never empty."""
+
+    __slots__ = ()
+
+
+def read(body: Body) -> HoldedPipeline | Problems:
+    """Return a resource as a pipeline that can be reconciled, or all that keeps it from that."""
+    try:
+        pipeline = HoldedPipeline.from_body(body)
+        problems = validate(pipeline)
+    except ValidationError as error:
+        return Problems(problems_of(error))
+    return Problems(problems) if problems else pipeline
 
 
 def problems_of(error: ValidationError) -> list[Problem]:

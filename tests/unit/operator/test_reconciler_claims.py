@@ -1,12 +1,19 @@
 """Several pipelines in one world: whose topic it is, and what a deletion leaves to the others (O13)."""
 
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
+from holded_operator.api.v1alpha1 import HoldedPipeline
+from holded_operator.desired.topics import topic_specs
 from holded_operator.gateways.interfaces import Body
 from holded_operator.reconciler import Reconciler, Verdict
+from holded_operator.steps import claims
 from tests.support.operator_fakes import World, condition, pipeline
+from tests.support.waiting import wait_until
 
 TOPICS = ("raw", "silver", "deadLetter", "analytics", "ledger")
 
@@ -97,3 +104,83 @@ def test_a_settled_pipeline_does_not_list_the_others() -> None:
     world.kubernetes.read_pipelines = None  # type: ignore[assignment]
     operator.reconcile("tests", "older")
     assert condition(world, "TopicsReady", "older")["status"] == "True"
+
+
+def settle(world: World, operator: Reconciler, *names: str) -> None:
+    for _ in range(3):
+        for name in names:
+            operator.reconcile("tests", name)
+        world.kubernetes.make_ready()
+
+
+def test_an_older_pipeline_that_moves_in_is_noticed_by_the_newer_without_an_edit_of_it() -> None:
+    elsewhere = {"kafka": {"bootstrapServers": "another:9092"}, "schemaRegistry": {"url": "http://another"}}
+    world, operator = world_of(
+        born("older", "2026-01-01T00:00:00Z", **elsewhere), born("newer", "2026-01-02T00:00:00Z")
+    )
+    settle(world, operator, "older", "newer")
+    world.kubernetes.edit("older", kafka={"bootstrapServers": "kafka:9092"})
+    operator.reconcile("tests", "older")
+    world.seconds += 30
+    operator.resync("tests", "newer")
+    assert condition(world, "TopicsReady", "older")["status"] == "True"
+    assert condition(world, "TopicsReady", "newer")["reason"] == "TopicClaimed"
+    world.kubernetes.edit("older", kafka={"bootstrapServers": "another:9092"})
+    operator.reconcile("tests", "older")
+    operator.reconcile("tests", "newer")
+    assert condition(world, "TopicsReady", "newer")["status"] == "True"
+
+
+def test_each_spec_is_read_once_for_the_claims_however_many_pipelines_there_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    count, reads = 20, []
+    claim = claims._claim
+
+    def counted(body: Body) -> Any:
+        reads.append(body["metadata"]["name"])
+        return claim(body)
+
+    monkeypatch.setattr(claims, "_claim", counted)
+    names = [f"p{number}" for number in range(count)]
+    world, operator = world_of(*(born(name, "2026-01-01T00:00:00Z", topics=own_topics(name)) for name in names))
+    settle(world, operator, *names)
+    assert sorted(reads) == sorted(names)
+
+
+def test_passes_that_ask_at_the_same_time_share_a_list_that_was_begun_after_they_asked() -> None:
+    begun, go = threading.Event(), threading.Event()
+    lists: list[int] = []
+
+    def read() -> list[Body]:
+        lists.append(len(lists))
+        begun.set()
+        assert go.wait(10)
+        return []
+
+    index = claims.Claims(read)
+    with ThreadPoolExecutor(9) as threads:
+        first = threads.submit(index.refresh)
+        assert begun.wait(10)
+        rest = [threads.submit(index.refresh) for _ in range(8)]
+        wait_until(lambda: all(future.running() for future in rest), what="all have asked")
+        time.sleep(0.05)
+        go.set()
+        for future in (first, *rest):
+            future.result(10)
+    assert len(lists) == 2, "the first had begun before the others asked"
+
+
+def test_a_list_that_is_older_than_what_a_pass_has_read_does_not_undo_it() -> None:
+    older, newer = born("older", "2026-01-01T00:00:00Z"), born("newer", "2026-01-02T00:00:00Z")
+    for uid, body in enumerate((older, newer)):
+        body["metadata"] |= {"uid": str(uid), "generation": 1}
+    moved = older | {
+        "metadata": older["metadata"] | {"generation": 2},
+        "spec": older["spec"] | {"topics": own_topics("a")},
+    }
+    index = claims.Claims(lambda: [older, newer])
+    index.learn(moved)
+    index.refresh()
+    asking = HoldedPipeline.from_body(newer)
+    index.check(asking, newer, topic_specs(asking))

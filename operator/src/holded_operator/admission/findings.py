@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from pydantic import ValidationError
-
 from holded_operator import exceptions
 from holded_operator.api.v1alpha1 import HoldedPipeline
 from holded_operator.context import Context
@@ -20,7 +18,7 @@ from holded_operator.desired.topics import subject_specs, topic_specs
 from holded_operator.exceptions import OperatorError
 from holded_operator.gateways.interfaces import Body
 from holded_operator.remedies import remedy
-from holded_operator.steps.claims import check_claims
+from holded_operator.steps.claims import Claims
 from holded_operator.steps.credentials import (
     Secrets,
     collector_keys,
@@ -30,7 +28,7 @@ from holded_operator.steps.credentials import (
 )
 from holded_operator.steps.schemas import predicted
 from holded_operator.steps.topics import contradictions, replication_differences
-from holded_operator.validation import problems_of, validate
+from holded_operator.validation import Problems, read
 
 REFUSED: Final = (
     exceptions.IncompatibleSchemaError,
@@ -64,17 +62,14 @@ class Examiner:
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self._others = Claims(lambda: context.kubernetes.read_pipelines(context.config.watch_namespaces))
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="examine")
 
     def examine(self, body: Body, *, until: float) -> Findings:
         """Return what a resource would run into, as far as it is known when the context's clock shows `until`."""
-        try:
-            pipeline = HoldedPipeline.from_body(body)
-            problems = validate(pipeline)
-        except ValidationError as error:
-            problems = problems_of(error)
-        if problems:
-            return Findings(refusals=tuple(str(problem) for problem in problems))
+        pipeline = read(body)
+        if isinstance(pipeline, Problems):
+            return Findings(refusals=tuple(str(problem) for problem in pipeline))
         asked = {self._threads.submit(_gather, name, part): name for name, part in self._parts(pipeline, body).items()}
         done, late = wait(asked, timeout=max(until - self._context.clock(), 0))
         for future in late:
@@ -102,8 +97,8 @@ class Examiner:
         }
 
     def _claims(self, pipeline: HoldedPipeline, body: Body) -> tuple[()]:
-        everybody = self._context.kubernetes.read_pipelines(self._context.config.watch_namespaces)
-        check_claims(pipeline, body, topic_specs(pipeline), everybody)
+        self._others.refresh()
+        self._others.check(pipeline, body, topic_specs(pipeline))
         return ()
 
     def _topics(self, pipeline: HoldedPipeline, secrets: Secrets) -> Iterator[OperatorError]:
