@@ -10,6 +10,35 @@ from typing import NamedTuple
 type _Rules = Sequence[tuple[re.Pattern[str], str]]
 
 
+class KafkaFields(NamedTuple):
+    """Names of what a connection to Kafka is made of, as the reader of a message has them."""
+
+    servers: str
+    protocol: str
+    mechanism: str
+    credentials: str
+    ca: str
+    certificate: str
+
+
+KAFKA_RESOURCE = KafkaFields(
+    "spec.kafka.bootstrapServers",
+    "spec.kafka.security.protocol",
+    "spec.kafka.security.saslMechanism",
+    "the Secret of spec.kafka.security.credentialsSecretRef",
+    "spec.kafka.security.caSecretRef",
+    "spec.kafka.security.clientCertificateSecretRef",
+)
+KAFKA_ENVIRONMENT = KafkaFields(
+    "HOLDED_KAFKA__BOOTSTRAP_SERVERS",
+    "HOLDED_KAFKA__SECURITY_PROTOCOL",
+    "HOLDED_KAFKA__SASL_MECHANISM",
+    "HOLDED_KAFKA__SASL_USERNAME and HOLDED_KAFKA__SASL_PASSWORD",
+    "HOLDED_KAFKA__SSL_CA_LOCATION",
+    "HOLDED_KAFKA__SSL_CERTIFICATE_LOCATION",
+)
+
+
 class MySQLFields(NamedTuple):
     """Names of what a connection to MySQL is made of, as the reader of a message has them."""
 
@@ -34,36 +63,35 @@ MYSQL_ENVIRONMENT = MySQLFields(
 REGISTRY_CA = "spec.schemaRegistry.caSecretRef"
 
 _ACCOUNT = re.compile(r"'[^']*'@'")
-_SECURITY, _SERVERS = "spec.kafka.security", "spec.kafka.bootstrapServers"
 _KAFKA: _Rules = [
     (
         re.compile(r"certificate verify failed"),
-        f"{_SECURITY}.caSecretRef must hold the authority of the brokers' certificates, these the host in {_SERVERS}",
+        "{ca} must hold the authority of the brokers' certificates, these the host in {servers}",
     ),
     (
         re.compile(r"alert (certificate required|handshake failure)"),
-        f"the brokers want a client's certificate that they trust: {_SECURITY}.clientCertificateSecretRef",
+        "the brokers want a client's certificate that they trust: {certificate}",
     ),
     (
         re.compile(r"alert (bad certificate|unknown ca|certificate \w+|unsupported certificate)"),
-        f"the brokers do not trust the client's certificate: {_SECURITY}.clientCertificateSecretRef",
+        "the brokers do not trust the client's certificate: {certificate}",
     ),
     (
         re.compile(r"PLAINTEXT broker listener|wrong version number|Disconnected.*in state SSL_HANDSHAKE"),
-        f"the listener speaks no TLS: correct {_SECURITY}.protocol, or the port in {_SERVERS}",
+        "the listener speaks no TLS: correct {protocol}, or the port in {servers}",
     ),
-    (re.compile(r"Unsupported SASL mechanism"), f"{_SECURITY}.saslMechanism must be one that the brokers have"),
+    (re.compile(r"Unsupported SASL mechanism"), "{mechanism} must be one that the brokers have"),
     (
         re.compile(r"not valid in current SASL state"),
-        f"the listener asks for no SASL: correct {_SECURITY}.protocol, or the port in {_SERVERS}",
+        "the listener asks for no SASL: correct {protocol}, or the port in {servers}",
     ),
     (
         re.compile(r"SASL authentication error|invalid credentials"),
-        f"check username and password in the Secret of {_SECURITY}.credentialsSecretRef",
+        "check username and password in {credentials}",
     ),
     (
         re.compile(r"Disconnected.*in state (APIVERSION_QUERY|UP)"),
-        f"if the brokers run, their listener wants TLS or SASL: correct {_SECURITY}.protocol",
+        "if the brokers run, their listener wants TLS or SASL: correct {protocol}",
     ),
 ]
 _REGISTRY: _Rules = [
@@ -94,9 +122,10 @@ _MYSQL: _Rules = [
 ]
 
 
-def kafka(said: str) -> str | None:
+def kafka(said: str, fields: KafkaFields = KAFKA_RESOURCE) -> str | None:
     """Return what to do about what a Kafka client's connection met, None when the words tell of no setting."""
-    return _first(_KAFKA, said)
+    found = _first(_KAFKA, said)
+    return None if found is None else found.format_map(fields._asdict())
 
 
 def registry(url: str, said: str) -> str | None:

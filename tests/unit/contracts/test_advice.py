@@ -83,6 +83,17 @@ def test_kafkas_words_lead_to_a_field(said: str, field: str) -> None:
     assert f"{field}" in (advice.kafka(said) or "")
 
 
+def test_every_advice_about_kafka_names_the_fields_that_its_reader_has() -> None:
+    for pattern, text in advice._KAFKA:
+        for fields, others in (
+            (advice.KAFKA_RESOURCE, advice.KAFKA_ENVIRONMENT),
+            (advice.KAFKA_ENVIRONMENT, advice.KAFKA_RESOURCE),
+        ):
+            told = text.format_map(fields._asdict())
+            assert any(name in told for name in fields), pattern
+            assert not any(name in told for name in others), pattern
+
+
 def test_words_that_tell_of_no_setting_lead_nowhere() -> None:
     assert advice.kafka("Connect to ipv4#127.0.0.1:1 failed: Connection refused") is None
     assert advice.registry("http://r", "Connection refused") is None

@@ -4,11 +4,12 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
-from confluent_kafka import KafkaException, Producer
+from confluent_kafka import KafkaError, KafkaException, Producer
 
 from holded_cli.replay.letters import Replay
 from holded_cli.replay.store import Place
-from holded_contracts import wire
+from holded_contracts import advice, wire
+from holded_contracts.io.kafka import ConnectionLog
 from holded_contracts.io.registry import RegistryReader, RegistryUnavailableError, UnknownSchemaError
 from holded_contracts.settings import KafkaSettings, SchemaRegistrySettings, TopicNames
 from holded_contracts.topics import Artefact
@@ -57,6 +58,7 @@ class Publisher:
     def __init__(self, kafka: KafkaSettings, topics: TopicNames, header: bytes) -> None:
         self._topic = topics.raw
         self._header = header
+        self._connections = ConnectionLog(fields=advice.KAFKA_ENVIRONMENT)
         self._producer = Producer(
             {
                 **kafka.client_config(),
@@ -66,8 +68,8 @@ class Publisher:
                 # As the collector: copies of an event meet in one partition.
                 "partitioner": "murmur2_random",
                 "delivery.timeout.ms": _DELIVERY_SECONDS * 1000,
-                "log_level": 0,  # what goes wrong is told by the delivery report
-            }
+            },
+            logger=self._connections,
         )
 
     def send(self, replays: Iterable[Replay]) -> tuple[list[tuple[Replay, Place]], list[tuple[Replay, str]]]:
@@ -80,14 +82,14 @@ class Publisher:
         """
         waiting = list(replays)
         sent: list[tuple[Replay, Place]] = []
-        failed: list[tuple[Replay, str]] = []
+        failed: list[tuple[Replay, KafkaError]] = []
 
         def report(replay: Replay) -> Any:
             def delivered(error: Any, message: Any) -> None:
                 if error is None:
                     sent.append((replay, Place(message.topic(), message.partition(), message.offset())))
                 else:
-                    failed.append((replay, str(error)))
+                    failed.append((replay, error))
 
             return delivered
 
@@ -95,11 +97,14 @@ class Publisher:
             value = wire.encode(self._header, wire.parsed_schema(Artefact.RAW), replay.fields)
             try:
                 self._producer.produce(self._topic, value, replay.event_id, on_delivery=report(replay))
-            except (KafkaException, BufferError) as error:
-                failed.append((replay, str(error)))
+            except KafkaException as error:
+                failed.append((replay, error.args[0]))
+            except BufferError:
+                failed.append((replay, KafkaError(KafkaError._QUEUE_FULL)))  # noqa: SLF001 -- librdkafka's own code
             self._producer.poll(0)
         with suppress(KafkaException):
             self._producer.flush(_DELIVERY_SECONDS + 5)
-        if not sent and failed:
-            raise KafkaUnavailableError(f"Kafka did not take what was to be sent: {failed[0][1]}")
-        return sent, failed
+        told = [(replay, self._connections.explain(error, self._producer.poll)) for replay, error in failed]
+        if not sent and told:
+            raise KafkaUnavailableError(f"Kafka did not take what was to be sent: {told[0][1]}")
+        return sent, told

@@ -16,6 +16,7 @@ NO_CONNECTION = frozenset(
     {
         KafkaError._TIMED_OUT,  # noqa: SLF001 -- librdkafka's local codes are spelt so
         KafkaError._TIMED_OUT_QUEUE,  # noqa: SLF001
+        KafkaError._MSG_TIMED_OUT,  # noqa: SLF001
         KafkaError._TRANSPORT,  # noqa: SLF001
         KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001
         KafkaError._RESOLVE,  # noqa: SLF001
@@ -39,8 +40,15 @@ _REFUSED = re.compile(r"SASL .*(authentication error|handshake failed)")
 class ConnectionLog:
     """A Kafka client's `logger` that keeps what its connections met last, and hands each line on."""
 
-    def __init__(self, forward: Callable[[int, str], Any] | None = None) -> None:
+    def __init__(
+        self,
+        forward: Callable[[int, str], Any] | None = None,
+        *,
+        fields: advice.KafkaFields = advice.KAFKA_RESOURCE,
+    ) -> None:
+        """`fields` are the settings' names as the reader of a message has them."""
         self._forward = forward
+        self._fields = fields
         self._met: str | None = None
         self._cause: str | None = None
 
@@ -49,7 +57,7 @@ class ConnectionLog:
         line = text % arguments if arguments else text
         failure = _FAILURE.match(line)
         if failure is not None:
-            cause = advice.joined(_NOISE.sub("", failure["said"]), advice.kafka(failure["said"]))
+            cause = advice.joined(_NOISE.sub("", failure["said"]), advice.kafka(failure["said"], self._fields))
             # Another broker with the same fault is no news: a message must not change while the cause does not.
             if cause != self._cause:
                 self._cause, self._met = cause, f"{failure['broker'].partition('/bootstrap')[0]}: {cause}"
