@@ -3,13 +3,13 @@
 import socketserver
 import threading
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from holded_cli.erase import topics
 from holded_cli.replay import publisher
-from holded_cli.replay.letters import Replay
+from holded_cli.replay.letters import Letter, Replay
 from holded_contracts import wire
 from holded_contracts.settings import KafkaSettings, TopicNames
 
@@ -32,7 +32,7 @@ def kafka() -> Iterator[KafkaSettings]:
 
 def test_replay_names_the_variable(kafka: KafkaSettings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(publisher, "_DELIVERY_SECONDS", 2)
-    replay = Replay(None, b"e" * 16, FIELDS, [], stored=False)  # type: ignore[arg-type] -- its letter is not looked at
+    replay = Replay(cast("Letter", None), b"e" * 16, FIELDS, [], stored=False)  # its letter is not looked at
     with pytest.raises(publisher.KafkaUnavailableError, match="correct HOLDED_KAFKA__SECURITY_PROTOCOL"):
         publisher.Publisher(kafka, TopicNames(), wire.frame(1)).send([replay])
 

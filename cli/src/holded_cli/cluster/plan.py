@@ -32,7 +32,7 @@ from holded_operator.exceptions import (
 )
 from holded_operator.gateways.interfaces import Body, InspectionGateway, object_id
 from holded_operator.gateways.objects import content, refuse_foreign
-from holded_operator.steps.claims import check_claims
+from holded_operator.steps.claims import Claims
 from holded_operator.steps.topics import contradictions
 from holded_operator.steps.workloads import WORKLOAD_KINDS, Children
 from holded_operator.validation import problems_of, validate
@@ -294,7 +294,9 @@ def _claims(
 ) -> tuple[list[str], list[str]]:
     """Return topics that an older pipeline has, and a note when not all pipelines may be read."""
     try:
-        check_claims(pipeline, body, desired.topics, gateway.read_pipelines([]))
+        others = Claims(lambda: gateway.read_pipelines([]))
+        others.refresh()
+        others.check(pipeline, body, desired.topics)
     except TopicClaimedError as error:
         return [str(error)], []
     except ForbiddenError as error:

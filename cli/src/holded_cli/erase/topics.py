@@ -20,7 +20,7 @@ def retention_of_topics(kafka: KafkaSettings, topics: TopicNames) -> dict[str, s
     found: dict[str, str] = {}
     for resource, future in admin.describe_configs(resources, request_timeout=_ANSWER_SECONDS).items():
         try:
-            found[resource.name] = in_words(int(future.result(_ANSWER_SECONDS)["retention.ms"].value))
+            found[resource.name] = in_words(int(future.result(2 * _ANSWER_SECONDS)["retention.ms"].value))
         except KafkaException as error:
             found[resource.name] = f"not known: {connections.explain(error.args[0], admin.poll)}"
         except (TimeoutError, KeyError, ValueError) as error:

@@ -340,11 +340,11 @@ class KubernetesApi:
         except (urllib3.exceptions.HTTPError, client.ApiException, OSError) as error:
             raise KubernetesUnavailableError(self._address, str(error)) from error
         if response.status >= 400:  # noqa: PLR2004
-            error = self._error(response.status, data, what)
-            if isinstance(error, KubernetesUnavailableError):
+            refusal = self._error(response.status, data, what)
+            if isinstance(refusal, KubernetesUnavailableError):
                 asked = response.headers.get("Retry-After")
-                error.retry_after_seconds = self._holds.begin(method, path, asked, error.cause)
-            raise error
+                refusal.retry_after_seconds = self._holds.begin(method, path, asked, refusal.cause)
+            raise refusal
         return data
 
     def _error(self, status: int, data: bytes, what: str) -> Exception:
