@@ -45,7 +45,7 @@ class Findings:
 
 def check(world: World, notebook: Notebook, before: list[tuple[Any, ...]]) -> Findings:
     """Wait until events have come to rest, then ask every oracle; `before` are the sink's positions to replay from."""
-    findings = _accounts(world, notebook)
+    findings = check_accounts(world, notebook)
     gold = world.gold()
     findings.others += _reference(gold, notebook, world.known_rules)
     findings.others += _dead_letters(world, gold, notebook)
@@ -53,7 +53,7 @@ def check(world: World, notebook: Notebook, before: list[tuple[Any, ...]]) -> Fi
     return findings
 
 
-def _accounts(world: World, notebook: Notebook) -> Findings:
+def check_accounts(world: World, notebook: Notebook) -> Findings:
     """Wait until events have come to rest, then ask the oracles that need no payload: each is there, once, and counted."""
     findings = Findings()
     gold = world.gold()

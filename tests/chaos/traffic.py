@@ -49,11 +49,16 @@ class Sent(NamedTuple):
     kind: Kind | None
 
 
+_SENT = {kind: Sent(b"", kind) for kind in (None, *Kind)}
+
+
 class Notebook(Recorder):
     """The record of a run, in its file and in memory."""
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: IO[bytes], *, payloads: bool = True) -> None:
+        """Without payloads an hour of events fits into memory, and rows cannot be compared with a reference."""
         super().__init__(file)
+        self._payloads = payloads
         self.sent: dict[str, list[Sent]] = {}
         """By event id; duplicates have several entries."""
         self.acknowledged: list[tuple[float, str]] = []
@@ -67,8 +72,11 @@ class Notebook(Recorder):
         now = time.monotonic()
         for verdict in answer.results:
             if verdict.event_id is not None and verdict.status == "accepted":
-                self.sent.setdefault(verdict.event_id, []).append(Sent(*events[verdict.index]))
+                self.sent.setdefault(verdict.event_id, []).append(self._entry(events[verdict.index]))
                 self.acknowledged.append((now, verdict.event_id))
+
+    def _entry(self, event: Outgoing) -> Sent:
+        return Sent(*event) if self._payloads else _SENT[event.kind]
 
     def ids(self, *, dead: bool) -> set[str]:
         """Return the events that must become dead letters, or those that must become rows."""
@@ -78,9 +86,9 @@ class Notebook(Recorder):
 class Traffic:
     """Sends on a thread while its context is open."""
 
-    def __init__(self, url: str, load: Load, record: Path) -> None:
+    def __init__(self, url: str, load: Load, record: Path, *, payloads: bool = True) -> None:
         self._file = record.open("wb")
-        self.notebook = Notebook(self._file)
+        self.notebook = Notebook(self._file, payloads=payloads)
         self._load = load
         self._url = url
         self._loop = asyncio.new_event_loop()

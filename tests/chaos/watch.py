@@ -1,4 +1,4 @@
-"""Whether events flow from the acknowledgement to gold, looked at twice a second."""
+"""Whether events flow from the acknowledgement to gold, and how long each takes."""
 
 import contextlib
 import threading
@@ -37,9 +37,12 @@ class Sample:
 class Watch:
     """Asks gold for every acknowledged event until it has come, on a thread while its context is open."""
 
-    def __init__(self, gold: Callable[[], MySQLSettings], notebook: Notebook) -> None:
-        """`gold` is asked at each connect: credentials may have been rotated."""
+    def __init__(self, gold: Callable[[], MySQLSettings], notebook: Notebook, *, every: float = _EVERY_SECONDS) -> None:
+        """`gold` is asked at each connect: credentials may have been rotated. `every`: seconds between looks."""
         self.samples: list[Sample] = []
+        self.latencies: list[tuple[float, float]] = []
+        """When an event was seen in gold (time.monotonic) and seconds since its acknowledgement, late by one look at most."""
+        self._every = every
         self._gold = gold
         self._notebook = notebook
         self._read = 0
@@ -78,7 +81,7 @@ class Watch:
         return max(0.0, since - moment - _EVERY_SECONDS)
 
     def _run(self) -> None:
-        while not self._stop.wait(_EVERY_SECONDS):
+        while not self._stop.wait(self._every):
             try:
                 self._look()
             except pymysql.Error:
@@ -94,8 +97,9 @@ class Watch:
             self._pending.setdefault(event, at)
         self._read = known
         for some in batched(list(self._pending), _PER_QUERY, strict=False):
-            for event in self._arrived(some):
-                del self._pending[event]
+            found = self._arrived(some)
+            now = time.monotonic()
+            self.latencies += [(now, now - self._pending.pop(event)) for event in found]
         now = time.monotonic()
         oldest = min(self._pending.values(), default=now)
         latest = self._notebook.acknowledged[-1][0] if known else 0.0
