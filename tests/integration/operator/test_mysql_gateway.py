@@ -101,7 +101,7 @@ def test_canaries_are_counted_apart_and_the_newest_is_told(
     gateway.migrate(access)
     query(
         mysql_server,
-        f"INSERT INTO `{access.database}`.worker_ledger VALUES ('today', 0, 'raw', 20, 9, 9, 0, 1, NOW())",
+        f"INSERT INTO `{access.database}`.worker_ledger VALUES ('today', 0, 'raw', 20, 20, 18, 1, 1, NOW())",
         f"INSERT INTO `{access.database}`.sink_offsets"
         " (topic_id, `partition`, topic, artefact, next_offset, counted_offset, inserted, canaries)"
         " VALUES ('silver', 0, 'silver', 'silver', 9, 9, 6, 2), ('dead', 0, 'dead', 'dead_letter', 3, 3, 2, 1)",

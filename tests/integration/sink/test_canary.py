@@ -18,8 +18,8 @@ TABLES = (
 
 
 def sent_last(gold) -> tuple[str, int]:
-    (found,) = gold.query("SELECT pod, TIMESTAMPDIFF(SECOND, '2026-11-23 12:00:00', sent_at) FROM canary")
-    return found
+    ((pod, second),) = gold.query("SELECT pod, TIMESTAMPDIFF(SECOND, '2026-11-23 12:00:00', sent_at) FROM canary")
+    return pod, second
 
 
 @pytest.fixture

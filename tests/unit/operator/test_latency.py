@@ -1,6 +1,7 @@
 """What canaries make of the status: honest about events that do not arrive, silent while nothing happens."""
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -110,8 +111,7 @@ def test_canaries_that_come_and_go_at_their_pace_write_nothing(world: World) -> 
     HoldedPipelineStatus.model_validate(status(world))
     for milliseconds in (180, 640, 300, 999, 210):
         world.seconds += 30
-        found = CanarySeen(world.now(), milliseconds)
-        world.database.canary = lambda found=found: found
+        world.database.canary = partial(CanarySeen, world.now(), milliseconds)
         operator.resync(*KEY)
     assert world.writes.done == []
 
