@@ -11,6 +11,7 @@ from holded_operator.gateways.interfaces import CanarySeen, LedgerTotals
 from holded_operator.latency import EVENTS_FLOW, Reading, Verdict, events_flow, latency_status
 from holded_operator.reconciler import Reconciler
 from holded_operator.reconciler import Verdict as PassVerdict
+from holded_operator.remedies import remedy
 from tests.support.operator_fakes import World, condition, pipeline
 from tests.unit.operator.samples import sample
 
@@ -46,6 +47,7 @@ def test_a_canary_is_late_after_three_periods_of_a_ready_pipeline(
     sent: float | None, ready: float | None, ok: bool | None, reason: str
 ) -> None:
     assert verdict(sent, ready)[:2] == (ok, reason)
+    assert remedy(reason) is not None
 
 
 def test_the_period_decides_what_is_late_and_the_message_names_it() -> None:
