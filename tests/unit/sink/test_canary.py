@@ -23,7 +23,7 @@ def prepared(*items, counted: int = 0, refused=None):
 def test_a_canary_is_no_row_and_no_event_of_the_counts() -> None:
     found = prepared(decoded(SILVER, 0, silver(0)), decoded(SILVER, 1, canary(1)))
     assert [row.offset for row in found.events] == [0]
-    assert len(found.identities()) == 1
+    assert len(found.text.identities) == 1
     assert count(found, set())[SILVER] == Counts(inserted=1, canaries=1)
     assert newest(found.canaries) == ("collector-0", NOW)
 
