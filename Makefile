@@ -106,7 +106,7 @@ chaos-operator: init tools ## the operator killed, cut off and misled at every s
 	$(RUN)/python -m tests.chaos.operator
 
 ##@ Benchmarks: programs that print figures, and write table and plot to docs/bench
-.PHONY: bench bench-collector bench-servers bench-worker bench-worker-memory bench-sink bench-operator
+.PHONY: bench bench-collector bench-servers bench-worker bench-worker-memory bench-sink bench-latency bench-operator
 bench: bench-collector bench-servers bench-worker bench-sink bench-operator ## all of them, one after another
 
 bench-collector: init tools ## the collector against a bare producer
@@ -123,6 +123,9 @@ bench-worker-memory: init tools ## what the worker's memory does over 30 minutes
 
 bench-sink: init tools ## the sink against bare multi-row INSERT
 	$(RUN)/python -m tests.bench.sink
+
+bench-latency: init tools ## from the 202 to a SELECT at 300 events/s, on a kind cluster of its own
+	$(RUN)/python -m tests.bench.latency
 
 bench-operator: init tools ## the operator with 500 pipelines on a kind cluster of its own
 	$(RUN)/python -m tests.bench.many_pipelines
