@@ -109,7 +109,7 @@ soak: init tools ## the whole pipeline for MINUTES=30 at RATE=500 events/s
 	$(RUN)/python -m tests.bench.soak --minutes $(or $(MINUTES),30) --rate $(or $(RATE),500)
 
 ##@ Benchmarks: programs that print figures, and write table and plot to docs/bench
-.PHONY: bench bench-collector bench-servers bench-worker bench-worker-memory bench-sink bench-operator
+.PHONY: bench bench-collector bench-servers bench-worker bench-worker-memory bench-sink bench-latency bench-operator
 bench: bench-collector bench-servers bench-worker bench-sink bench-operator ## all of them, one after another
 
 bench-collector: init tools ## the collector against a bare producer
@@ -126,6 +126,9 @@ bench-worker-memory: init tools ## what the worker's memory does over 30 minutes
 
 bench-sink: init tools ## the sink against bare multi-row INSERT
 	$(RUN)/python -m tests.bench.sink
+
+bench-latency: init tools ## from the 202 to a SELECT at 300 events/s, on a kind cluster of its own
+	$(RUN)/python -m tests.bench.latency
 
 bench-operator: init tools ## the operator with 500 pipelines on a kind cluster of its own
 	$(RUN)/python -m tests.bench.many_pipelines

@@ -312,10 +312,17 @@ class World:
         """Return a checksum of the rows of each table that replaying must leave as it is."""
         tables = (
             *("events", "event_ids", "events_dead_letter", "events_summary_hourly", "events_summary_daily"),
-            *("events_analytics", "worker_ledger"),
+            "events_analytics",
         )
         found = rows(self.gold(), f"CHECKSUM TABLE {', '.join(tables)}")
-        return {str(name): checksum for name, checksum in found} | {"ledger": rows(self.gold(), "SELECT * FROM ledger")}
+        # Canaries go on meanwhile: what counts them is compared without them.
+        sums = (
+            "SELECT SUM(silver) - (SELECT canaries FROM ledger), SUM(dead_letters), SUM(duplicates) FROM worker_ledger"
+        )
+        return {str(name): checksum for name, checksum in found} | {
+            "worker_ledger": rows(self.gold(), sums),
+            "ledger": rows(self.gold(), "SELECT processed, gold, dead_letters, duplicates FROM ledger"),
+        }
 
     def read(self) -> dict[str, Any]:
         """Return the resource without its status, as the operator's model reads it."""

@@ -13,6 +13,7 @@ import httpx
 import pymysql
 import pytest
 
+from holded_contracts.canary import CANARY_TYPE
 from holded_contracts.settings import MySQLSettings
 from tests.support.cluster import Pipeline
 from tests.support.gold import check_exactly_once, check_summaries, rows
@@ -121,12 +122,13 @@ def test_apply_makes_a_ready_pipeline(stack: Stack, pipeline: Pipeline) -> None:
     stack.cluster.apply(resource(stack, pipeline))
     status = pipeline.wait_ready()["status"]
     conditions = {condition["type"]: condition["status"] for condition in status["conditions"]}
+    assert conditions.pop("EventsFlow") in ("Unknown", "True"), "a canary may have arrived already"
     parts = ("Topics", "Schemas", "Database", "Collector", "Worker", "Sink")
     assert conditions == {"Ready": "True"} | {f"{part}Ready": "True" for part in parts}
     assert {topic["name"]: topic["partitions"] for topic in status["topics"]}["life.raw"] == 2
     assert {subject["name"] for subject in status["subjects"]} >= {"life.raw-value", "life.silver-value"}
     columns = stack.cluster.kubectl("get", "hp", pipeline.name, "-n", pipeline.namespace).splitlines()
-    assert columns[0].split() == ["NAME", "READY", "PHASE", "LAG", "DEADLETTERS", "AGE"]
+    assert columns[0].split() == ["NAME", "READY", "PHASE", "LAG", "DEADLETTERS", "LATENCY", "AGE"]
     assert columns[1].split()[:3] == ["life", "True", "Running"]
 
 
@@ -145,6 +147,22 @@ def test_events_land_exactly_once(pipeline: Pipeline, gold: MySQLSettings, ackno
     assert check_summaries(gold) > 40
     contexts = {row[0] for row in rows(gold, "SELECT DISTINCT business_context FROM events")}
     assert {"financial_operations", "product_management", "user_activity"} <= contexts
+
+
+def test_canaries_tell_the_latency_and_are_in_no_figure_of_events(
+    pipeline: Pipeline, gold: MySQLSettings, acknowledged: Acknowledged
+) -> None:
+    def measured() -> int | None:
+        status = pipeline.read()["status"]
+        flows = {entry["type"]: entry["status"] for entry in status["conditions"]}.get("EventsFlow")
+        return status["latency"]["canaryMilliseconds"] if flows == "True" else None
+
+    latency = wait_until(measured, timeout=120, interval=1, what="a canary has arrived")
+    assert latency is not None
+    assert latency < 30_000
+    assert rows(gold, "SELECT canaries > 0 FROM ledger") == [(1,)]
+    assert rows(gold, "SELECT COUNT(*) FROM events WHERE type = %s", CANARY_TYPE) == [(0,)]
+    assert wait_settled(pipeline, acknowledged)["accepted"] == acknowledged.count
 
 
 def test_nothing_is_written_while_nothing_changes(pipeline: Pipeline, stack: Stack) -> None:

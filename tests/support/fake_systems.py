@@ -1,11 +1,13 @@
 """Kafka, registry and MySQL in memory, as the operator sees them."""
 
-from collections.abc import Collection, Mapping
-from datetime import date
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
+from datetime import UTC, date, datetime
 from typing import Any
 
 from holded_operator.exceptions import IncompatibleSchemaError, OperatorError
 from holded_operator.gateways.interfaces import (
+    CanarySeen,
     DatabaseAccess,
     KafkaAccess,
     LedgerTotals,
@@ -155,6 +157,8 @@ class FakeDatabase(Fake):
         super().__init__(writes)
         self.applied: list[str] | None = None
         self.totals: LedgerTotals | None = LedgerTotals(former=0, gold=0, dead_letters=0, duplicates=0)
+        self.canary: Callable[[], CanarySeen | None] = lambda: CanarySeen(datetime.now(UTC), 420)
+        """The newest canary; as it is, they arrive."""
         self.ledger_error: OperatorError | None = None
         self.partitioned_until: date | None = date(2100, 1, 1)
         self.partitions_error: OperatorError | None = None
@@ -172,7 +176,7 @@ class FakeDatabase(Fake):
         self.call()
         if self.ledger_error is not None:
             raise self.ledger_error
-        return self.totals
+        return None if self.totals is None else replace(self.totals, canary=self.canary())
 
     def partitions_end(self, access: DatabaseAccess) -> date | None:
         self.call()

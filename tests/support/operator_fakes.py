@@ -14,6 +14,7 @@ from holded_operator.context import Context
 from holded_operator.desired import Images
 from holded_operator.gateways.interfaces import (
     Body,
+    CanarySeen,
 )
 from holded_operator.reconciler import Reconciler
 from tests.support.fake_kubernetes import FakeKubernetes
@@ -31,7 +32,11 @@ class World:
         self.registry = FakeRegistry(self.writes)
         self.database = FakeDatabase(self.writes)
         self.seconds = 0.0
+        self.database.canary = lambda: CanarySeen(self.now(), 420)
         self.kubernetes.secrets["mysql"] = {"username": b"holded", "password": b"correct-horse"}
+
+    def now(self) -> datetime:
+        return datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=self.seconds)
 
     def operator(self) -> Reconciler:
         """Return a freshly started operator, which remembers nothing."""
@@ -46,7 +51,7 @@ class World:
             kafka=self.kafka,
             registry=self.registry,
             database=self.database,
-            now=lambda: datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=self.seconds),
+            now=self.now,
             clock=lambda: self.seconds,
         )
 

@@ -98,6 +98,7 @@ def _columns() -> list[Schema]:
         {"name": "Phase", "type": "string", "jsonPath": ".status.phase"},
         {"name": "Lag", "type": "integer", "jsonPath": ".status.lag"},
         {"name": "DeadLetters", "type": "integer", "jsonPath": ".status.ledger.deadLetters"},
+        {"name": "Latency", "type": "integer", "jsonPath": ".status.latency.canaryMilliseconds"},
         {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"},
         {"name": "Message", "type": "string", "jsonPath": f"{ready}.message", "priority": 1},
         {"name": "URL", "type": "string", "jsonPath": ".status.collectorURL", "priority": 1},

@@ -324,6 +324,7 @@ class Reconciler:
             pipeline_version=work.desired.pipeline_version,
             lag=flow.lag,
             ledger=flow.ledger,
+            canary=flow.canary,
             worker_replicas=work.worker_pods,
             worker_selector=work.desired.worker_selector,
         )

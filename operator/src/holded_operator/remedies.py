@@ -15,7 +15,7 @@ class Remedy:
 
 
 REMEDIES: Final = (
-    Remedy(("AllPartsReady", "UpToDate", "PodsReady"), "all is well", "nothing"),
+    Remedy(("AllPartsReady", "UpToDate", "PodsReady", "CanariesArrive"), "all is well", "nothing"),
     Remedy(
         ("ReplicationFactorDiffers",),
         "a topic has another number of replicas than `topics.*.replicationFactor`; the pipeline runs",
@@ -42,6 +42,16 @@ REMEDIES: Final = (
         "the sink has made no day partitions of `events` for days; nothing is lost, `p_future` takes later days, but"
         " queries and `sink.retentionDays` miss their partitions",
         "the sink's log has the cause, e.g. that its user may not EXECUTE `events_add_partitions`",
+    ),
+    Remedy(
+        ("CanaryPending",),
+        "no canary is due yet: the pipeline is not Ready, has just become so, or has no collector pods",
+        "wait; where Ready is False, see why",
+    ),
+    Remedy(
+        ("CanaryLate",),
+        "none of the pipeline's own events has arrived in MySQL for three periods (`monitoring.canary`)",
+        "see where `status.lag` and `status.ledger` stand still, and the logs of that stage: collector, worker, sink",
     ),
     Remedy(("Suspended",), "`spec.suspend` is set", "unset it"),
     Remedy(

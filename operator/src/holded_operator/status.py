@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from holded_operator.api.v1alpha1 import HoldedPipeline, Metadata, Phase, SubjectStatus, TopicStatus
+from holded_operator.latency import EVENTS_FLOW, Reading, events_flow, latency_status
 from holded_operator.validation import Problem
 
 READY: Final = "Ready"
@@ -60,6 +61,7 @@ class Facts:
     pipeline_version: str | None = None
     lag: int | None = None
     ledger: Ledger | None = None
+    canary: Reading | None = None
     worker_replicas: int | None = None
     worker_selector: str | None = None
 
@@ -86,11 +88,15 @@ def build_status(
     conditions = _conditions(previous, found.values(), metadata.generation, now)
     ready = _ready(pipeline, conditions)
     phase = _phase(pipeline, previous, ready, seen=bool(parts))
+    facts = facts or Facts()
+    conditions.append(_condition(previous, ready, metadata.generation, now))
+    canary = _canary(pipeline, previous, conditions[-1], facts.canary, now)
     return {
-        **_facts(previous, facts or Facts(), now),
+        **_facts(previous, facts, now),
+        **canary.latency,
         "observedGeneration": metadata.generation,
         "phase": phase.value,
-        "conditions": _in_order([_condition(previous, ready, metadata.generation, now), *conditions]),
+        "conditions": _in_order([*conditions, *canary.conditions]),
     }
 
 
@@ -118,7 +124,9 @@ def _conditions(
 ) -> list[dict[str, Any]]:
     fresh = {part.type: _condition(previous, part, generation, now) for part in parts}
     kept = [
-        dict(entry) for entry in previous.get("conditions", ()) if entry["type"] not in fresh and entry["type"] != READY
+        dict(entry)
+        for entry in previous.get("conditions", ())
+        if entry["type"] not in fresh and entry["type"] not in (READY, EVENTS_FLOW)
     ]
     return [*fresh.values(), *kept]
 
@@ -135,6 +143,35 @@ def _condition(previous: Mapping[str, Any], part: PartResult, generation: int, n
         "reason": part.reason,
         "message": _shortened(part.message),
     }
+
+
+@dataclass(frozen=True, slots=True)
+class _Canary:
+    conditions: list[dict[str, Any]]
+    latency: dict[str, Any]
+
+
+def _canary(
+    pipeline: HoldedPipeline,
+    previous: Mapping[str, Any],
+    ready: Mapping[str, Any],
+    reading: Reading | None,
+    now: datetime,
+) -> _Canary:
+    """Return what canaries add to the status; an old latency would look like health, so it goes when they are late."""
+    if not pipeline.spec.monitoring.canary.enabled:
+        return _Canary([], {})
+    before = {key: previous[key] for key in ("latency",) if key in previous}
+    if reading is None:
+        return _Canary(
+            [dict(entry) for entry in previous.get("conditions", ()) if entry["type"] == EVENTS_FLOW], before
+        )
+    since = datetime.fromisoformat(ready["lastTransitionTime"]) if ready["status"] == "True" else None
+    verdict = events_flow(pipeline.spec, reading, now, ready_since=since)
+    condition = _condition(previous, PartResult(EVENTS_FLOW, *verdict), pipeline.metadata.generation, now)
+    if not verdict.ok or reading.newest is None:
+        return _Canary([condition], {})
+    return _Canary([condition], {"latency": latency_status(before.get("latency"), reading.newest, now)})
 
 
 def _ready(pipeline: HoldedPipeline, conditions: Sequence[Mapping[str, Any]]) -> PartResult:

@@ -17,6 +17,9 @@ from holded_operator.gateways.interfaces import Body
 MAX_EVENT_BYTES = 900_000
 """Largest event that fits a record of Kafka's default size (message.max.bytes) with our fields around it."""
 
+MIN_CANARY_SECONDS = 5
+MAX_CANARY_SECONDS = 3600
+
 _PIPELINE_NAME = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 _LABEL_KEY = re.compile(r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$")
 _RESERVED = (f"{constants.GROUP}/", "app.kubernetes.io/")
@@ -63,6 +66,7 @@ def validate(pipeline: HoldedPipeline) -> list[Problem]:
         *_collector(pipeline),
         *_worker(pipeline),
         *_pods(pipeline),
+        *_monitoring(pipeline),
     ]
 
 
@@ -162,6 +166,16 @@ def _pods(pipeline: HoldedPipeline) -> Iterator[Problem]:
     for name, component in (("collector", spec.collector), ("worker", spec.worker), ("sink", spec.sink)):
         yield from _resources(f"spec.{name}.resources", component.resources)
         yield from _template(f"spec.{name}.podTemplate", component.pod_template)
+
+
+def _monitoring(pipeline: HoldedPipeline) -> Iterator[Problem]:
+    period = pipeline.spec.monitoring.canary.period
+    if not MIN_CANARY_SECONDS <= durations.seconds(period) <= MAX_CANARY_SECONDS:
+        yield Problem(
+            "spec.monitoring.canary.period",
+            f"{period} is not from 5s to 1h: more often is load, less often tells of a fault too late;"
+            " for none set enabled: false",
+        )
 
 
 def _resources(path: str, resources: Resources) -> Iterator[Problem]:

@@ -5,7 +5,7 @@ import secrets
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from holded_operator.exceptions import (
     MigrationLockedError,
 )
 from holded_operator.gateways import mysql
-from holded_operator.gateways.interfaces import DatabaseAccess, LedgerTotals
+from holded_operator.gateways.interfaces import CanarySeen, DatabaseAccess, LedgerTotals
 from holded_operator.gateways.mysql import MySQLDatabase
 from tests.support.containers import free_port
 from tests.support.migrations import SQL_DIR
@@ -93,6 +93,30 @@ def test_the_ledger_counts_former_raw_topics_apart(
             f" ('{topic_id}', {partition}, 'raw', {records}, {records}, {records}, 0, 2, NOW())",
         )
     assert gateway.ledger(access, "today") == LedgerTotals(former=23, gold=0, dead_letters=0, duplicates=6)
+
+
+def test_canaries_are_counted_apart_and_the_newest_is_told(
+    gateway: MySQLDatabase, access: DatabaseAccess, mysql_server: MySQLSettings
+) -> None:
+    gateway.migrate(access)
+    query(
+        mysql_server,
+        f"INSERT INTO `{access.database}`.worker_ledger VALUES ('today', 0, 'raw', 20, 20, 18, 1, 1, NOW())",
+        f"INSERT INTO `{access.database}`.sink_offsets"
+        " (topic_id, `partition`, topic, artefact, next_offset, counted_offset, inserted, canaries)"
+        " VALUES ('silver', 0, 'silver', 'silver', 9, 9, 6, 2), ('dead', 0, 'dead', 'dead_letter', 3, 3, 2, 1)",
+        f"INSERT INTO `{access.database}`.canary (pod, sent_at, stored_at)"
+        " VALUES ('collector-0', '2026-11-23 12:00:00.25', '2026-11-23 12:00:01')",
+    )
+    assert gateway.ledger(access, "today") == LedgerTotals(
+        former=0,
+        gold=6,
+        dead_letters=2,
+        duplicates=1,
+        canaries=3,
+        canary=CanarySeen(datetime(2026, 11, 23, 12, 0, 0, 250_000, UTC), 750),
+    )
+    assert query(mysql_server, f"SELECT processed FROM `{access.database}`.ledger") == ((17,),)
 
 
 def test_the_runway_ends_with_the_last_day_partition(

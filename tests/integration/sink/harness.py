@@ -16,6 +16,7 @@ import pymysql
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewPartitions
 
+from holded_contracts.canary import CANARY_TYPE, canary_source
 from holded_contracts.io.probes import Heartbeat
 from holded_contracts.io.registry import RegistryReader
 from holded_contracts.settings import MySQLSettings, SinkSettings, render_env
@@ -58,6 +59,11 @@ def silver(number: int, **changes: Any) -> dict[str, Any]:
         "data": json.dumps({"id": f"tx-{number}", "text": "quote \" ' \\ <b> 😀", "lines": [1, 2.5, None]}),
         "metadata": json.dumps({"quality": {"completeness": 1}}),
     } | changes
+
+
+def canary(number: int, pod: str = "collector-0", **changes: Any) -> dict[str, Any]:
+    marks = {"type": CANARY_TYPE, "source": canary_source(pod), "account_id": None, "amount": None}
+    return silver(2_000_000 + number, **marks | {"received_at": NOON + number * 1_000_000} | changes)
 
 
 def letter(number: int | None, **changes: Any) -> dict[str, Any]:
@@ -231,6 +237,7 @@ class GoldView:
         "worker_ledger": "*",
         "sink_offsets": "*",
         "ledger": "*",
+        "canary": "*",
     }
 
     def __init__(self, settings: MySQLSettings) -> None:
@@ -262,7 +269,7 @@ class GoldView:
         return self.query("SELECT gold, dead_letters, duplicates, processed FROM ledger")[0]
 
     def handled(self) -> int:
-        return int(self.value("SELECT COALESCE(SUM(inserted + duplicates + dead), 0) FROM sink_offsets"))
+        return int(self.value("SELECT COALESCE(SUM(inserted + duplicates + dead + canaries), 0) FROM sink_offsets"))
 
     def wait_for(self, records: int, timeout: float = 60) -> None:
         wait_until(lambda: self.handled() >= records, timeout=timeout, what=f"{records} records are handled")

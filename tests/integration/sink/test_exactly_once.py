@@ -26,6 +26,7 @@ from tests.integration.sink.harness import (
     DAY,
     NOON,
     GoldView,
+    canary,
     entry,
     event_id,
     increment,
@@ -301,13 +302,14 @@ def test_the_ledger_is_a_metric_and_an_audit_row_and_balances(settings, stream, 
         stream.write(Artefact.LEDGER, entry(0, 0, 14, silver_count=12, dead=1, duplicates=2) | {"topic_id": topic_id})
         former = entry(0, 0, 2, silver_count=1, duplicates=2)  # of a raw topic that is no more
         stream.write(Artefact.LEDGER, former)
+        stream.write(Artefact.SILVER, canary(0))  # one of the 20
 
     def audited():
         lines = gold.query("SELECT detail FROM audit_log WHERE action = 'ledger' ORDER BY id DESC")
         return lines and json.loads(lines[0][0])
 
     with running(settings):
-        expected = {"accepted": 23, "gold": 12, "dead_letters": 1, "duplicates": 4, "in_flight": 6}
+        expected = {"accepted": 22, "gold": 12, "dead_letters": 1, "duplicates": 4, "in_flight": 5}
         wait_until(lambda: audited() == expected, timeout=60, what="the audit log has the ledger")
     measured = {sample.labels["state"]: sample.value for metric in LEDGER.collect() for sample in metric.samples}
     assert {state: measured[state] for state in expected} == expected

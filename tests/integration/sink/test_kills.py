@@ -14,7 +14,7 @@ import pytest
 
 from holded_contracts.settings import SinkBatch, SinkSettings
 from holded_contracts.topics import Artefact
-from tests.integration.sink.harness import entry, increment, letter, process, running, silver, sink_environment
+from tests.integration.sink.harness import canary, entry, increment, letter, process, running, silver, sink_environment
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.integration
@@ -41,9 +41,10 @@ def write_round(stream, number: int) -> None:
     with stream.transaction():
         for event in range(number * 10, number * 10 + 10):
             stream.write(Artefact.SILVER, silver(event, raw_partition=0))
+        stream.write(Artefact.SILVER, canary(number, raw_partition=0))
         stream.write(Artefact.DEAD_LETTER, letter(1_000_000 + number))
         stream.write(Artefact.ANALYTICS, increment(number, "company-1", 10, Decimal(1)), partition=0)
-        stream.write(Artefact.LEDGER, entry(0, number * 11, number * 11 + 10, silver_count=10, dead=1), partition=0)
+        stream.write(Artefact.LEDGER, entry(0, number * 12, number * 12 + 11, silver_count=11, dead=1), partition=0)
 
 
 def died_or_stored(sink: subprocess.Popen[bytes], gold, records: int) -> bool:
@@ -68,6 +69,7 @@ def test_a_kill_before_any_statement_loses_and_repeats_nothing(settings_of, stre
     events = (point + 1) * 10
     assert gold.handled() == stream.written
     assert gold.ledger() == (events, point + 1, 0, events + point + 1)
+    assert gold.value("SELECT canaries FROM ledger") == point + 1
     assert gold.value("SELECT SUM(event_count) FROM events_analytics") == events
     gold.assert_summaries_equal_group_by()
 
@@ -89,6 +91,7 @@ def test_a_kill_after_the_commit_and_before_its_answer_repeats_nothing(settings_
     with process(settings):
         gold.wait_for(stream.written)
     assert gold.ledger() == (20, 2, 0, 22)
+    assert gold.value("SELECT canaries FROM ledger") == 2
     gold.assert_summaries_equal_group_by()
 
 

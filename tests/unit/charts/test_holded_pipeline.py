@@ -5,8 +5,13 @@ from pathlib import Path
 
 import pytest
 import yaml
+from prometheus_client import REGISTRY
 
+import holded_sink.metrics  # noqa: F401 -- registers what the sink exports
+from holded_collector.metrics import Metrics
 from holded_operator.config import OperatorConfig
+from holded_operator.constants import LABEL_INSTANCE
+from tests.unit.operator.samples import rendered, sample
 
 ROOT = Path(__file__).parents[3]
 WRITES = {"create", "patch", "update", "delete"}
@@ -27,6 +32,37 @@ def rules(manifests):
 def environment(deployment):
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
     return {variable["name"]: variable for variable in container["env"]}
+
+
+def test_alerts_are_there_when_asked_for_and_use_metrics_that_the_services_have(render):
+    assert not of_kind(render("holded-pipeline"), "PrometheusRule")
+    (rule,) = of_kind(
+        render("holded-pipeline", "alerts.enabled=true", "alerts.labels.release=prometheus"), "PrometheusRule"
+    )
+    assert rule["metadata"]["labels"]["release"] == "prometheus"
+    (group,) = rule["spec"]["groups"]
+    alerts = {alert["alert"]: alert for alert in group["rules"]}
+    assert alerts.keys() == {"HoldedCanaryLate", "HoldedEndToEndLatencyHigh"}
+    assert "> 3\n" in alerts["HoldedEndToEndLatencyHigh"]["expr"]
+    assert {alert["labels"]["severity"] for alert in alerts.values()} == {"critical", "warning"}
+    for alert in alerts.values():
+        assert "{{ $labels.namespace }}/{{ $labels.app_kubernetes_io_instance }}" in alert["annotations"]["summary"]
+
+    names = set(re.findall(r"holded_\w+", " ".join(alert["expr"] for alert in alerts.values())))
+    exported = {
+        sample.name for family in (*REGISTRY.collect(), *Metrics().registry.collect()) for sample in family.samples
+    }
+    assert names <= exported, "an alert on a metric that nobody exports never fires"
+
+
+def test_alerts_tell_pipelines_apart_by_the_labels_that_the_pod_monitor_gives(render):
+    (rule,) = of_kind(render("holded-pipeline", "alerts.enabled=true"), "PrometheusRule")
+    monitor = {"monitoring": {"podMonitor": True}}
+    (found,) = of_kind(rendered(sample("minimal", monitor)).objects, "PodMonitor")
+    label = re.sub(r"[^a-zA-Z0-9_]", "_", LABEL_INSTANCE)
+    assert LABEL_INSTANCE in found["spec"]["podTargetLabels"]
+    for alert in rule["spec"]["groups"][0]["rules"]:
+        assert re.search(rf"by \((le, )?namespace, {label}\)", alert["expr"])
 
 
 @pytest.fixture

@@ -44,6 +44,9 @@ def test_status_of_one_has_conditions_pods_topics_and_ledger(monkeypatch: pytest
     assert document["components"][1] == {"name": "worker", "ready": 1, "wanted": 1, "restarts": 0}
     assert len(document["topics"]) == 5
     assert document["ledger"]["inFlight"] == 0
+    assert document["latency"]["canaryMilliseconds"] == 420
+    assert "420 ms" in text
+    assert "420 ms" in plugin(world, monkeypatch, "status").stdout
 
 
 def test_status_of_a_pipeline_that_does_not_exist_fails_with_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,6 +58,18 @@ def test_status_of_a_pipeline_that_does_not_exist_fails_with_its_name(monkeypatc
 def test_why_of_a_ready_pipeline_has_nothing_to_say(monkeypatch: pytest.MonkeyPatch) -> None:
     result = plugin(running(), monkeypatch, "why", "demo")
     assert (result.exit_code, result.stdout) == (0, "tests/demo is Ready\n")
+
+
+def test_why_tells_of_events_that_do_not_arrive_although_all_pods_are_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = running()
+    world.database.canary = lambda: None
+    world.seconds += 1000
+    reconcile(world)
+    result = plugin(world, monkeypatch, "why", "demo")
+    assert result.exit_code == 0
+    assert result.stdout.startswith("tests/demo is Ready\nEventsFlow: CanaryLate\n")
+    assert "status.ledger" in result.stdout
+    assert "ms" not in plugin(world, monkeypatch, "status", "demo").stdout.split("Condition")[0]
 
 
 def test_why_names_the_field_of_a_missing_secret_and_what_to_do(broken: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ import pytest
 
 from holded_collector.refusal import Refusal
 from holded_collector.validation import FieldProblem, Judgement, judge
+from holded_contracts.canary import CANARY_TYPE
 from holded_contracts.identity import DEFAULT_ID_HEADERS, derive_event_id
 from holded_contracts.settings import CollectorLimits
 
@@ -66,6 +67,11 @@ def test_an_id_header_is_the_identity(header: str) -> None:
         ({"headers": {"type": None}, "data": {}}, "headers.type", "must be a string, not null"),
         ({"headers": {"type": ""}, "data": {}}, "headers.type", "must not be empty"),
         ({"headers": {"type": "x" * 501}, "data": {}}, "headers.type", "must have at most 500 characters"),
+        (
+            {"headers": {"type": CANARY_TYPE}, "data": {}},
+            "headers.type",
+            "is reserved for the pipeline's own canary: use another type",
+        ),
         ({"headers": {"type": TYPE}}, "data", "is missing; it must be an object"),
         ({"headers": {"type": TYPE}, "data": None}, "data", "must be an object, not null"),
     ],

@@ -42,6 +42,7 @@ COMMON: dict[str, Any] = {
             rate_limit=RateLimit(events_per_second=5, burst=7),
             cors=Cors(allowed_origins=("https://shop.example.com",)),
             event_id_headers=("X-Id",),
+            canary_period_seconds=30,
         ),
         WorkerSettings(
             **COMMON,

@@ -246,6 +246,8 @@ TABLE: dict[str, Row | Refused] = {
     "deletionPolicy.schemas": Row("Retain", ("deletion", "subjects"), []),
     "deletionPolicy.database": Row("Retain", ("deletion", "database"), None),
     "monitoring.podMonitor": Row(False, ("objects", "PodMonitor/full"), None),
+    "monitoring.canary.enabled": Row(False, env("collector", "CANARY_PERIOD_SECONDS"), None),
+    "monitoring.canary.period": Row("2m", env("collector", "CANARY_PERIOD_SECONDS"), "120"),
     "monitoring.otlpEndpoint": Row(
         "http://otel:4318", child("ConfigMap", "collector", "data", "OTEL_EXPORTER_OTLP_ENDPOINT"), "http://otel:4318"
     ),

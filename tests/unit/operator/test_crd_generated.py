@@ -97,6 +97,7 @@ def test_columns_and_subresources():
         "Phase",
         "Lag",
         "DeadLetters",
+        "Latency",
         "Age",
     ]
     assert version["subresources"]["scale"]["specReplicasPath"] == ".spec.worker.replicas"

@@ -45,6 +45,8 @@ def test_the_samples_have_no_problem(name: str):
             "spec.worker.classification.rules[0]",
             "never tried",
         ),
+        ({"monitoring": {"canary": {"period": "4s"}}}, "spec.monitoring.canary.period", "4s is not from 5s to 1h"),
+        ({"monitoring": {"canary": {"period": "2h"}}}, "spec.monitoring.canary.period", "2h is not from 5s to 1h"),
         ({"topics": {"silver": {"retention": "12h"}}}, "spec.worker.dedupWindow", "topics.silver.retention (12h)"),
         (
             {"sink": {"resources": {"requests": {"memory": "1Gi"}, "limits": {"memory": "1000Mi"}}}},

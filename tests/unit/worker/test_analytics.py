@@ -9,6 +9,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from holded_contracts.canary import canary_source
 from holded_contracts.topics import Artefact
 from holded_contracts.wire import decimal_from_bytes, decimal_to_bytes, decode, encode, frame, parsed_schema
 from holded_worker.domain.analytics import WINDOW, increments
@@ -16,8 +17,9 @@ from holded_worker.domain.analytics import WINDOW, increments
 NOW = 1
 
 
-def record(occurred_at, *, account="a", amount="1.0000", score=0.5, event_type="t", context="c"):
+def record(occurred_at, *, account="a", amount="1.0000", score=0.5, event_type="t", context="c", source=None):
     return {
+        "source": source,
         "occurred_at": occurred_at,
         "account_id": account,
         "business_context": context,
@@ -39,6 +41,11 @@ def test_one_increment_for_each_minute_and_key():
     ]
     assert decimal_from_bytes(found[0]["amount_sum"]) == Decimal("1.0000")
     assert decimal_from_bytes(found[0]["quality_sum"]) == Decimal("0.6234")
+
+
+def test_canaries_are_in_no_window():
+    found = increments([record(0, source="shop"), record(0, source=canary_source("collector-0")), record(0)], NOW)
+    assert [one["count"] for one in found] == [2]
 
 
 RECORDS = st.lists(

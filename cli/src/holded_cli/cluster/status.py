@@ -61,7 +61,9 @@ def summary(bodies: Sequence[Body], now: datetime) -> RenderableType:
     """Return a line for each pipeline."""
     if not bodies:
         return Text("There are no pipelines.")
-    table = _table("Namespace", "Name", "Ready", "Phase", "Generation", "Lag", "In flight", "Dead letters", "Age")
+    table = _table(
+        "Namespace", "Name", "Ready", "Phase", "Generation", "Lag", "In flight", "Dead letters", "Latency", "Age"
+    )
     for body in bodies:
         status, metadata = status_of(body), body["metadata"]
         ready, ledger = ready_condition(status), status.ledger
@@ -74,6 +76,7 @@ def summary(bodies: Sequence[Body], now: datetime) -> RenderableType:
             _number(status.lag),
             _number(None if ledger is None else ledger.in_flight),
             _number(None if ledger is None else ledger.dead_letters),
+            _latency(status),
             age(metadata.get("creationTimestamp"), now),
         )
     return table
@@ -90,6 +93,7 @@ def details(body: Body, components: Sequence[ComponentState], now: datetime) -> 
         ("Collector", status.collector_url or "-"),
         ("Version", status.pipeline_version or "-"),
         ("Lag", _number(status.lag)),
+        ("Latency", _latency(status)),
     ):
         head.add_row(label, value)
     tables = (_conditions(status, now), _pods(components), _topics(status), _ledger(status))
@@ -161,6 +165,11 @@ def _generation(body: Body, status: HoldedPipelineStatus) -> str:
 
 def _flag(status: str) -> Text:
     return Text(status, style=_COLOURS[status])
+
+
+def _latency(status: HoldedPipelineStatus) -> str:
+    """Return how long the pipeline's own events take to MySQL."""
+    return "-" if status.latency is None else f"{status.latency.canary_milliseconds} ms"
 
 
 def _number(value: int | None) -> str:

@@ -12,6 +12,7 @@ from holded_cli.cluster.pods import ComponentState
 from holded_cli.cluster.status import is_ready, ready_condition, status_of
 from holded_operator.api.v1alpha1 import Condition
 from holded_operator.gateways.interfaces import Body
+from holded_operator.latency import PENDING
 from holded_operator.remedies import remedy
 from holded_operator.status import READY
 
@@ -108,6 +109,7 @@ def _unseen(body: Body) -> Iterator[Finding]:
 def _conditions(body: Body) -> Iterator[Finding]:
     status = status_of(body)
     parts = [entry for entry in status.conditions if entry.type != READY and entry.status != "True"]
+    parts = [entry for entry in parts if entry.reason != PENDING]  # nothing is known to be wrong
     ready = ready_condition(status)
     # Ready repeats what the first failing part says; only what no part says (a bad spec, a deletion) is news.
     if ready is not None and ready.status != "True" and ready.reason not in {entry.reason for entry in parts}:

@@ -66,17 +66,19 @@ _WORKERS = """
     WHERE records <> silver + dead_letters + duplicates OR records > next_offset ORDER BY topic_id, `partition`
 """
 _OFFSETS = """
-    SELECT topic, `partition`, next_offset, counted_offset, inserted + duplicates + dead AS handled FROM sink_offsets
-    WHERE next_offset < 0 OR next_offset > counted_offset OR inserted + duplicates + dead > counted_offset
-       OR LEAST(inserted, duplicates, dead) < 0 ORDER BY topic_id, `partition`
+    SELECT topic, `partition`, next_offset, counted_offset, inserted + duplicates + dead + canaries AS handled
+    FROM sink_offsets
+    WHERE next_offset < 0 OR next_offset > counted_offset OR inserted + duplicates + dead + canaries > counted_offset
+       OR LEAST(inserted, duplicates, dead, canaries) < 0 ORDER BY topic_id, `partition`
 """
 _IN_FLIGHT = """
     SELECT artefact, handled, sent FROM (
         SELECT 'silver' AS artefact, (SELECT COALESCE(SUM(silver), 0) FROM worker_ledger) AS sent,
-            COALESCE(SUM(inserted + duplicates + dead), 0) AS handled FROM sink_offsets WHERE artefact = 'silver'
+            COALESCE(SUM(inserted + duplicates + dead + canaries), 0) AS handled
+        FROM sink_offsets WHERE artefact = 'silver'
         UNION ALL
         SELECT 'dead_letter', (SELECT COALESCE(SUM(dead_letters), 0) FROM worker_ledger),
-            COALESCE(SUM(inserted + duplicates + dead), 0) FROM sink_offsets WHERE artefact = 'dead_letter'
+            COALESCE(SUM(inserted + duplicates + dead + canaries), 0) FROM sink_offsets WHERE artefact = 'dead_letter'
     ) AS stages WHERE handled <> sent
 """
 

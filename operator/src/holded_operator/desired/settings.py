@@ -55,7 +55,7 @@ class _Sink(_FromSpecOnly, contract.SinkSettings):
 
 def collector_settings(pipeline: HoldedPipeline, *, version: str) -> contract.CollectorSettings:
     """Return the collector's settings, without secrets and the pod's name."""
-    spec = pipeline.spec.collector
+    spec, canary = pipeline.spec.collector, pipeline.spec.monitoring.canary
     return _Collector(
         pipeline=_identity(pipeline, version),
         kafka=_kafka(pipeline),
@@ -67,6 +67,7 @@ def collector_settings(pipeline: HoldedPipeline, *, version: str) -> contract.Co
         rate_limit=_rate_limit(spec.authentication.rate_limit),
         cors=contract.Cors.model_validate(spec.cors.model_dump()),
         event_id_headers=spec.event_id_headers,
+        canary_period_seconds=durations.seconds(canary.period) if canary.enabled else 0,
     )
 
 

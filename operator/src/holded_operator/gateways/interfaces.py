@@ -5,7 +5,7 @@ Every call is synchronous, bounded by a time-out, and raises only classes of `ho
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, Literal, Protocol
 
@@ -81,6 +81,16 @@ class RegisteredSchema:
 
 
 @dataclass(frozen=True)
+class CanarySeen:
+    """The newest canary in the database."""
+
+    sent_at: datetime
+    """By the clock of the collector that sent it; knows its time zone."""
+    milliseconds: int
+    """From there until it was stored, by the sink's clock."""
+
+
+@dataclass(frozen=True)
 class LedgerTotals:
     """What the database has counted of a pipeline's events."""
 
@@ -89,6 +99,10 @@ class LedgerTotals:
     gold: int
     dead_letters: int
     duplicates: int
+    canaries: int = 0
+    """Records of raw that are nobody's events, as far as they have arrived."""
+    canary: CanarySeen | None = None
+    """The newest of them, None before the first."""
 
 
 class Change(StrEnum):

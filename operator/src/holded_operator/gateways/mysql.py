@@ -31,7 +31,7 @@ from holded_operator.exceptions import (
     MigrationError,
     MigrationLockedError,
 )
-from holded_operator.gateways.interfaces import DatabaseAccess, LedgerTotals
+from holded_operator.gateways.interfaces import CanarySeen, DatabaseAccess, LedgerTotals
 
 CONNECT_TIMEOUT_SECONDS = 8
 """Time to connect."""
@@ -105,10 +105,12 @@ class MySQLDatabase:
             query = (
                 "SELECT (SELECT COALESCE(SUM(records), 0)"  # noqa: S608 -- a checked identifier
                 f" FROM `{access.database}`.worker_ledger WHERE topic_id <> %s),"
-                f" gold, dead_letters, duplicates FROM `{access.database}`.ledger"
+                f" gold, dead_letters, duplicates, canaries FROM `{access.database}`.ledger"
             )
             row = _rows(cursor, query, raw_topic_id)[0]
-        return LedgerTotals(*(int(value) for value in row))
+            newest = _rows(cursor, f"SELECT sent_at, latency_ms FROM `{access.database}`.canary")  # noqa: S608 -- as above
+        former, gold, dead_letters, duplicates, canaries = (int(value) for value in row)
+        return LedgerTotals(former, gold, dead_letters, duplicates, canaries, _canary(newest))
 
     def partitions_end(self, access: DatabaseAccess) -> date | None:
         """Return the first day after the last day partition of `events`, None when it has no day partitions."""
@@ -282,6 +284,13 @@ def _database_exists(cursor: Cursor, database: str) -> bool:
 def _rows(cursor: Cursor, query: str, *values: object) -> tuple[tuple[Any, ...], ...]:
     cursor.execute(query, values)
     return tuple(cursor.fetchall())
+
+
+def _canary(found: tuple[tuple[Any, ...], ...]) -> CanarySeen | None:
+    if not found:
+        return None
+    ((sent_at, milliseconds),) = found
+    return CanarySeen(sent_at.replace(tzinfo=UTC), int(milliseconds))
 
 
 def _first(error: BaseException) -> BaseException:

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from holded_contracts.ledger import accepted_events
 from holded_contracts.topics import worker_group
 from holded_operator.api.v1alpha1 import HoldedPipeline
 from holded_operator.exceptions import OperatorError
@@ -15,6 +16,7 @@ from holded_operator.gateways.interfaces import (
     LedgerTotals,
     TopicState,
 )
+from holded_operator.latency import Reading
 from holded_operator.status import Ledger
 
 _log = logging.getLogger("holded_operator.flow")
@@ -24,11 +26,10 @@ _log = logging.getLogger("holded_operator.flow")
 class Flow:
     """Numbers of one moment; None where they could not be read."""
 
-    accepted: int | None = None
-    """Events in raw since the topic was made."""
     lag: int | None = None
     """Events in raw that the worker's group has not committed."""
     ledger: Ledger | None = None
+    canary: Reading | None = None
 
 
 def observe_flow(
@@ -54,12 +55,11 @@ def observe_flow(
         ends = kafka.end_offsets(kafka_access, raw.name, raw.partitions)
     except OperatorError as error:
         _log.info("the lag could not be read: %s", error)
-        return Flow()
-    accepted = sum(ends.values())
+        return Flow(canary=_reading(totals))
     return Flow(
-        accepted=accepted,
         lag=sum(max(0, end - committed.get(partition, 0)) for partition, end in ends.items()),
-        ledger=None if totals is None else _ledger(accepted, totals),
+        ledger=None if totals is None else _ledger(sum(ends.values()), totals),
+        canary=_reading(totals),
     )
 
 
@@ -73,6 +73,10 @@ def _totals(database: DatabaseGateway, access: DatabaseAccess | None, raw_topic_
         return None
 
 
-def _ledger(accepted: int, totals: LedgerTotals) -> Ledger:
-    accepted += totals.former
+def _reading(totals: LedgerTotals | None) -> Reading | None:
+    return None if totals is None else Reading(totals.canary)
+
+
+def _ledger(records: int, totals: LedgerTotals) -> Ledger:
+    accepted = accepted_events(records + totals.former, totals.canaries)
     return Ledger(accepted=accepted, gold=totals.gold, dead_letters=totals.dead_letters, duplicates=totals.duplicates)

@@ -78,3 +78,5 @@ class CollectorSettings(ServiceSettings):
     """Applied to each key by itself, in open mode to all requests together; None is without limit."""
     cors: Cors = Cors()
     event_id_headers: tuple[str, ...] = DEFAULT_ID_HEADERS
+    canary_period_seconds: int = Field(default=0, ge=0, le=86_400)
+    """Seconds between two canaries of this process; 0 sends none."""

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from holded_collector.canary import CanarySender
 from holded_collector.io.api_keys import KeyFolder
 from holded_collector.io.publisher import KafkaPublisher
 from holded_collector.io.schema_id import SchemaIdLookup
@@ -26,6 +27,7 @@ class Components:
     """None in open mode."""
     rates: RateLimiter
     service: CollectService
+    canary: CanarySender
 
     def not_ready(self) -> str | None:
         """Return why this process should get no traffic, None when it should."""
@@ -77,4 +79,5 @@ def assemble(
             metrics=metrics,
             rates=rates,
         ),
+        canary=CanarySender(settings, publisher=publisher, schema_id=schema_id, metrics=metrics, lifecycle=lifecycle),
     )

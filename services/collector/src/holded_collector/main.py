@@ -56,7 +56,8 @@ def build_app(
             return
         connections.open()
         try:
-            yield
+            async with components.canary.running():
+                yield
         finally:
             components.lifecycle.draining = True
             await asyncio.to_thread(connections.close)

@@ -64,8 +64,21 @@ class Metrics:
             "1 while the raw topic is known to be reachable, else 0.",
             registry=self.registry,
         )
+        self.canary_period = Gauge(
+            "holded_collector_canary_period_seconds",
+            "Time between two canaries of this process; 0 while it sends none.",
+            registry=self.registry,
+        )
+        self.canaries = Counter(
+            "holded_collector_canaries",
+            "Canaries by outcome: sent (Kafka has it), skipped (Kafka or registry known to be away), unconfirmed.",
+            ["outcome"],
+            registry=self.registry,
+        )
         for outcome in ("accepted", "rejected", "unconfirmed"):
             self.events.labels(outcome)
+        for outcome in ("sent", "skipped", "unconfirmed"):
+            self.canaries.labels(outcome)
 
     def render(self) -> bytes:
         """Return all metrics in Prometheus' text format."""

@@ -13,6 +13,7 @@ import orjson
 
 from holded_collector.jsontext import NotAnArrayError, NotJSONError, UnusableJSONError, nesting, parse, split_array
 from holded_collector.refusal import Refusal
+from holded_contracts.canary import CANARY_TYPE
 from holded_contracts.identity import derive_event_id
 from holded_contracts.settings import CollectorLimits
 
@@ -130,6 +131,8 @@ def _check_envelope(event: Any) -> tuple[str, dict[str, Any]]:
             problems.append(FieldProblem("headers.type", "must not be empty"))
         elif len(event_type) > MAX_TYPE_CHARS:
             problems.append(FieldProblem("headers.type", f"must have at most {MAX_TYPE_CHARS} characters"))
+        elif event_type == CANARY_TYPE:
+            problems.append(FieldProblem("headers.type", "is reserved for the pipeline's own canary: use another type"))
     if not isinstance(event.get("data"), dict):
         problems.append(FieldProblem("data", _expected("an object", event, "data")))
     if problems:

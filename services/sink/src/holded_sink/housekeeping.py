@@ -2,15 +2,17 @@
 
 import time
 from collections.abc import Callable
+from datetime import UTC
 
 import structlog
 
+from holded_contracts.ledger import accepted_events, in_flight
 from holded_sink import metrics
 from holded_sink.errors import SystemicError, TransientError
 from holded_sink.io.consumer import SilverSource
 from holded_sink.io.maintenance import PartitionKeeper
 from holded_sink.io.raw_topic import RawTopic
-from holded_sink.io.repository import Gold
+from holded_sink.io.repository import Gold, LedgerTotals
 
 MAINTENANCE_SECONDS = 600.0
 """Between two looks at the day partitions."""
@@ -81,25 +83,29 @@ class Housekeeping:
         try:
             # Downstream first: what gold has counted was accepted before, so nothing is in flight less than once.
             totals = self._gold.ledger(raw_topic_id)
+            canary = self._gold.canary()
         except (TransientError, SystemicError) as error:
             self.problem = str(error)
             log.warning("ledger totals could not be read", error=str(error))
             return
         self.problem = None
+        if canary is not None:
+            metrics.CANARY_SENT.set(canary.sent_at.replace(tzinfo=UTC).timestamp())
+            metrics.CANARY_LATENCY.set(max(0, canary.latency_ms) / 1000)
         counts = {"gold": totals.gold, "dead_letters": totals.dead_letters, "duplicates": totals.duplicates}
         metrics.LEDGER.labels("processed").set(totals.processed)
         for state, events in counts.items():
             metrics.LEDGER.labels(state).set(events)
         if raw_topic_id:
-            self._report_accepted(counts, former=totals.former)
+            self._report_accepted(counts, totals)
 
-    def _report_accepted(self, counts: dict[str, int], *, former: int) -> None:
+    def _report_accepted(self, counts: dict[str, int], totals: LedgerTotals) -> None:
         try:
-            accepted = former + self._raw.accepted()
+            accepted = accepted_events(totals.former + self._raw.records(), totals.canaries)
         except TransientError as error:
             log.info("the ledger has no accepted events for now", error=str(error))
             return
-        ledger = {"accepted": accepted, **counts, "in_flight": accepted - sum(counts.values())}
+        ledger = {"accepted": accepted, **counts, "in_flight": in_flight(accepted, **counts)}
         for state in ("accepted", "in_flight"):
             metrics.LEDGER.labels(state).set(ledger[state])
         now = self._clock()

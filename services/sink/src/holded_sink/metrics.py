@@ -5,6 +5,7 @@ import time
 from prometheus_client import Counter, Gauge, Histogram
 
 from holded_sink.batch import Source
+from holded_sink.latency import AgeHistogram
 from holded_sink.prepare import Counts
 from holded_sink.rows import EventRow, LetterRow
 
@@ -20,9 +21,16 @@ BATCH_RECORDS = Histogram(
     "Kafka records of a transaction",
     buckets=(1, 10, 50, 100, 500, 1000, 2000, 5000, 20000),
 )
-EVENT_SECONDS = Histogram(
-    "holded_sink_event_seconds", "From the collector's receipt of an event to its commit here", buckets=_LATENCIES
+END_TO_END = AgeHistogram(
+    "holded_sink_end_to_end_seconds",
+    "From the collector's receipt of an event to its commit here, from where a SELECT finds it",
+    _LATENCIES,
 )
+CANARIES = Counter("holded_sink_canaries", "Canaries, which are in no other figure, by input topic", ["artefact"])
+CANARY_SENT = Gauge(
+    "holded_sink_canary_sent_timestamp_seconds", "When the newest canary in MySQL was sent; 0 before the first"
+)
+CANARY_LATENCY = Gauge("holded_sink_canary_latency_seconds", "From its being sent until the newest canary was stored")
 RETRIES = Counter("holded_sink_retries", "Attempts that failed and are repeated, by kind", ["kind"])
 FENCED = Counter("holded_sink_fenced", "Batches dropped because the stored offset was not theirs")
 LOST_RECORDS = Counter("holded_sink_expired_records", "Offsets that Kafka's retention deleted before gold had them")
@@ -42,8 +50,9 @@ def observe_commit(
     for source, count in counts.items():
         INSERTED.labels(source.artefact.value).inc(count.inserted)
         DUPLICATES.labels(source.artefact.value).inc(count.duplicates)
+        if count.canaries:
+            CANARIES.labels(source.artefact.value).inc(count.canaries)
     for letter in letters:
         DEAD_LETTERS.labels(letter.reason).inc()
-    now = time.time()
-    for event in events:
-        EVENT_SECONDS.observe(max(0.0, now - event.received_at / 1e6))
+    if events:
+        END_TO_END.observe((event.received_at for event in events), time.time_ns() // 1000)

@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from holded_contracts.canary import is_canary
 from holded_contracts.reasons import DeadLetterReason, Stage
 from holded_contracts.topics import Artefact
 from holded_sink.aggregation import Entry, Increment
 from holded_sink.batch import Batch, Decoded, Record, Refusal, Source
+from holded_sink.canary import Canary, canary_of
 from holded_sink.rendering import Text, render
 from holded_sink.rows import (
     EventRow,
@@ -31,6 +33,7 @@ class Counts:
     inserted: int = 0
     duplicates: int = 0
     dead: int = 0
+    canaries: int = 0
 
 
 @dataclass(slots=True)
@@ -44,6 +47,8 @@ class Prepared:
     """Records whose identity another record of the same batch has."""
     increments: list[tuple[Source, Increment]] = field(default_factory=list)
     entries: list[tuple[Source, Entry]] = field(default_factory=list)
+    canaries: list[Canary] = field(default_factory=list)
+    """Those that were not counted before; nothing else here is about them."""
     text: Text = field(default_factory=lambda: render((), ()))
     """Of events and letters, as if gold knew none of them: the usual case."""
 
@@ -88,6 +93,11 @@ class _Preparation:
         )
         self._add_letter(row, item.record)
 
+    def add_canary(self, item: Decoded, *, refused: bool) -> None:
+        """Take one canary, which becomes neither row nor dead letter."""
+        if not self.result.batch.is_counted(item.record):
+            self.result.canaries.append(canary_of(item, refused=refused))
+
     def _add_letter(self, row: LetterRow, record: Record) -> None:
         if self._is_new(row.identity, record):
             self.result.letters.append(row)
@@ -109,7 +119,9 @@ def prepare(batch: Batch, *, refused: Mapping[Place, str], now: datetime, pipeli
     preparation = _Preparation(batch, now, pipeline_version)
     for item in batch.records:
         said = refused.get((item.record.source, item.record.offset))
-        if said is not None:
+        if is_canary(item.fields.get("source")):
+            preparation.add_canary(item, refused=said is not None or item.refusal is not None)
+        elif said is not None:
             preparation.refuse(item, Refusal(DeadLetterReason.STORAGE_REFUSED, said))
         elif item.refusal is not None:
             preparation.refuse(item, item.refusal)
@@ -145,6 +157,8 @@ def count(prepared: Prepared, known: set[bytes]) -> dict[Source, Counts]:
             counts[source].duplicates += 1
     for source, _ in [*prepared.increments, *prepared.entries]:
         counts[source].inserted += 1
+    for canary in prepared.canaries:
+        counts[canary.source].canaries += 1
     return counts
 
 

@@ -30,6 +30,15 @@ class DeletionPolicy(ApiModel):
     """The MySQL database."""
 
 
+class Canary(ApiModel):
+    """Events of the pipeline's own that go the whole way to MySQL, kept apart from everybody's events there."""
+
+    enabled: bool = True
+    """Whether each collector pod sends canaries; their latency is in the status."""
+    period: str = Field(default="30s", max_length=16, pattern=r"^[0-9]{1,6}[smhd]$")
+    """Time between two canaries of a pod, from 5s to 1h; none stored for three of them is a condition."""
+
+
 class Monitoring(ApiModel):
     """What Prometheus and OpenTelemetry are told."""
 
@@ -38,6 +47,8 @@ class Monitoring(ApiModel):
     otlp_endpoint: str | None = Field(default=None, max_length=2048, pattern=r"^https?://[^\s/]+(/\S*)?$")
     """Where the collector exports a span per request to, by OTLP over HTTP (http://otel-collector.monitoring:4318).
     Without it no spans are made, and a sender's trace context is carried on as it came."""
+    canary: Canary = Canary()
+    """Whether and how often the pipeline proves by events of its own that events arrive."""
 
 
 class HoldedPipelineSpec(ApiModel):

@@ -80,6 +80,16 @@ class LedgerStatus(ApiModel):
     """When these numbers were first seen."""
 
 
+class LatencyStatus(ApiModel):
+    """How long an event takes from the collector to MySQL; absent while no canary arrives."""
+
+    canary_milliseconds: int
+    """Latency of a canary. It stands until one takes more than twice or less than half as long; below a second nothing
+    counts as a change."""
+    at: str = Field(json_schema_extra={"format": "date-time"})
+    """When this latency was first seen."""
+
+
 class HoldedPipelineStatus(ApiModel):
     """What the operator saw."""
 
@@ -90,7 +100,8 @@ class HoldedPipelineStatus(ApiModel):
     phase: Phase | None = None
     """One word for people."""
     conditions: Annotated[tuple[Condition, ...], Field(json_schema_extra=_list_map("type"))] = ()
-    """Ready, and one per part: TopicsReady, SchemasReady, DatabaseReady, CollectorReady, WorkerReady, SinkReady."""
+    """Ready, and one per part: TopicsReady, SchemasReady, DatabaseReady, CollectorReady, WorkerReady, SinkReady. Beside
+    them EventsFlow, which Ready does not mind: whether canaries arrive."""
     topics: Annotated[tuple[TopicStatus, ...], Field(json_schema_extra=_list_map("name"))] = ()
     """Topics as Kafka has them."""
     subjects: Annotated[tuple[SubjectStatus, ...], Field(json_schema_extra=_list_map("name"))] = ()
@@ -103,6 +114,8 @@ class HoldedPipelineStatus(ApiModel):
     """Events in raw that the worker has not committed; absent when it could not be read."""
     ledger: LedgerStatus | None = None
     """Where every accepted event is."""
+    latency: LatencyStatus | None = None
+    """How long an event takes."""
     worker_replicas: int | None = None
     """Worker pods there are (scale subresource)."""
     worker_selector: str | None = None

@@ -1,4 +1,4 @@
-"""The beginning of the ledger: how many events the collector has put into the raw topic."""
+"""The beginning of the ledger: how many records the collector has put into the raw topic."""
 
 from confluent_kafka import KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec, TopicDescription
@@ -27,8 +27,8 @@ class RawTopic:
         """
         return str(self._describe().topic_id)
 
-    def accepted(self) -> int:
-        """Return the number of events ever put into it: its offsets have no gaps. Errors as in `topic_id`."""
+    def records(self) -> int:
+        """Return the number of records ever put into it: its offsets have no gaps. Errors as in `topic_id`."""
         partitions = len(self._describe().partitions)
         wanted = {TopicPartition(self._topic, number): OffsetSpec.latest() for number in range(partitions)}
         try:

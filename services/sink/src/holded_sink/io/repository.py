@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from itertools import batched
 from typing import Any
 
@@ -12,6 +13,7 @@ from pymysql.cursors import Cursor
 
 from holded_sink.aggregation import Entry, Increment, add_entries, add_up
 from holded_sink.batch import Batch, Position, Source
+from holded_sink.canary import Canary, CanaryRow, newest
 from holded_sink.errors import FencedError, RefusedContentError, TransientError
 from holded_sink.io import statements
 from holded_sink.io.connection import Database
@@ -48,6 +50,8 @@ class LedgerTotals:
     gold: int
     dead_letters: int
     duplicates: int
+    canaries: int
+    """Records of raw that are nobody's events."""
 
 
 class Gold:
@@ -105,8 +109,15 @@ class Gold:
         """Return the totals; `raw_topic_id` is that of today's raw topic."""
         with self._database.cursor() as cursor:
             cursor.execute(statements.SELECT_LEDGER, (raw_topic_id,))
-            row = cursor.fetchone() or (0, 0, 0, 0, 0)
+            row = cursor.fetchone() or (0, 0, 0, 0, 0, 0)
         return LedgerTotals(*(int(value) for value in row))
+
+    def canary(self) -> CanaryRow | None:
+        """Return the newest canary, None before the first."""
+        with self._database.cursor() as cursor:
+            cursor.execute(statements.SELECT_CANARY)
+            row = cursor.fetchone()
+        return None if row is None else CanaryRow(row[0], int(row[1]))
 
     def audit(self, action: str, detail: Mapping[str, object]) -> None:
         """Append a line to the audit log."""
@@ -140,6 +151,7 @@ def _write_rows(cursor: Cursor, prepared: Prepared) -> Outcome:
     increments = add_up(one for _, one in prepared.increments)
     _insert(cursor, statements.UPSERT_ANALYTICS, [_increment_row(one) for one in increments])
     gaps = _add_to_ledger(cursor, [one for _, one in prepared.entries])
+    _keep_newest(cursor, prepared.canaries)
     return Outcome(events, letters, count(prepared, known), gaps)
 
 
@@ -221,6 +233,12 @@ def _add_to_ledger(cursor: Cursor, entries: Sequence[Entry]) -> int:
     return len(total.gaps)
 
 
+def _keep_newest(cursor: Cursor, canaries: Sequence[Canary]) -> None:
+    # Last of the rows that sinks share: whoever waits for this one holds nothing that its owner still needs.
+    if (found := newest(canaries)) is not None:
+        cursor.execute(statements.UPSERT_CANARY, (*found, datetime.now(UTC).replace(tzinfo=None)))
+
+
 def _advance(cursor: Cursor, after: Mapping[Source, Position], counts: Mapping[Source, Counts]) -> None:
     rows = [
         (
@@ -233,6 +251,7 @@ def _advance(cursor: Cursor, after: Mapping[Source, Position], counts: Mapping[S
             counts[source].inserted,
             counts[source].duplicates,
             counts[source].dead,
+            counts[source].canaries,
         )
         for source in sorted(after)
     ]

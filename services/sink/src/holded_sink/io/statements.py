@@ -97,18 +97,28 @@ UPSERT_LEDGER = (
 
 ADVANCE_OFFSETS = (
     "INSERT INTO sink_offsets (topic_id, `partition`, topic, artefact, next_offset, counted_offset, inserted, "
-    "duplicates, dead) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) AS added "
+    "duplicates, dead, canaries) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) AS added "
     "ON DUPLICATE KEY UPDATE topic = added.topic, next_offset = added.next_offset, "
     "counted_offset = added.counted_offset, inserted = sink_offsets.inserted + added.inserted, "
-    "duplicates = sink_offsets.duplicates + added.duplicates, dead = sink_offsets.dead + added.dead"
+    "duplicates = sink_offsets.duplicates + added.duplicates, dead = sink_offsets.dead + added.dead, "
+    "canaries = sink_offsets.canaries + added.canaries"
 )
 
 INSERT_AUDIT = "INSERT INTO audit_log (actor, action, detail) VALUES (%s, %s, %s)"
 
 SELECT_LEDGER = (
     "SELECT (SELECT COALESCE(SUM(records), 0) FROM worker_ledger WHERE topic_id <> %s),"
-    " processed, gold, dead_letters, duplicates FROM ledger"
+    " processed, gold, dead_letters, duplicates, canaries FROM ledger"
 )
+
+# Partitions overtake one another, so an older canary may come later. sent_at last: the others compare with it.
+UPSERT_CANARY = (
+    "INSERT INTO canary (pod, sent_at, stored_at) VALUES (%s, %s, %s) AS added ON DUPLICATE KEY UPDATE "
+    "pod = IF(added.sent_at > canary.sent_at, added.pod, canary.pod), "
+    "stored_at = IF(added.sent_at > canary.sent_at, added.stored_at, canary.stored_at), "
+    "sent_at = GREATEST(canary.sent_at, added.sent_at)"
+)
+SELECT_CANARY = "SELECT sent_at, latency_ms FROM canary"
 
 LIST_PARTITIONS = (
     "SELECT PARTITION_NAME, PARTITION_DESCRIPTION FROM information_schema.PARTITIONS "

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from holded_contracts import wire
+from holded_contracts.canary import is_canary
 from holded_worker.domain.records import SilverRecord
 
 WINDOW = 60_000_000
@@ -15,9 +16,12 @@ def increments(silver: Iterable[SilverRecord], now: int) -> list[dict[str, Any]]
     """Return one increment (fields of analytics.avsc) for each window in the records.
 
     Increments of a window add up exactly whatever batches its events came in: they are sums of whole ten-thousandths.
+    Canaries are not counted: they are nobody's events.
     """
     sums: dict[tuple[int, str | None, str, str, str], list[int]] = {}
     for record in silver:
+        if is_canary(record["source"]):
+            continue
         key = (
             record["occurred_at"] // WINDOW,
             record["account_id"],
