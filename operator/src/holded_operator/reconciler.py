@@ -18,9 +18,7 @@ from holded_operator.constants import FINALIZER
 from holded_operator.context import Context
 from holded_operator.desired import Component, DesiredState, deletion_plan, desired_replicas, referenced_secrets, render
 from holded_operator.exceptions import IncompatibleSchemaError, OperatorError
-from holded_operator.gateways.interfaces import (
-    Body,
-)
+from holded_operator.gateways.interfaces import Body
 from holded_operator.passes import PREREQUISITES, Converged, Pass
 from holded_operator.status import (
     DATABASE_READY,
@@ -29,6 +27,7 @@ from holded_operator.status import (
     TOPICS_READY,
     Facts,
     build_status,
+    canary_stands,
     invalid_status,
 )
 from holded_operator.steps import finalize, workloads
@@ -139,7 +138,7 @@ class Reconciler:
         work.parts += [part for part in before.parts if part.type not in PREREQUISITES]
         self._runway(work)
         flow = self._flow(work)
-        if converged.tells(work, flow):
+        if converged.tells(work, flow) and canary_stands(work.pipeline, work.body, flow.canary, self._context.now()):
             return Outcome(Verdict.CONVERGED, work.pipeline.metadata.generation)
         return self._report(work, flow)
 

@@ -145,6 +145,17 @@ def _condition(previous: Mapping[str, Any], part: PartResult, generation: int, n
     }
 
 
+def canary_stands(pipeline: HoldedPipeline, body: Mapping[str, Any], reading: Reading | None, now: datetime) -> bool:
+    """Tell whether what canaries add to a resource's status is what it has, while all else in it stays as it is."""
+    previous = body.get("status") or {}
+    told = {entry["type"]: entry for entry in previous.get("conditions", ())}
+    if READY not in told:
+        return False
+    found = _canary(pipeline, previous, told[READY], reading, now)
+    before = [told[EVENTS_FLOW]] if EVENTS_FLOW in told else []
+    return found.conditions == before and found.latency.get("latency") == previous.get("latency")
+
+
 @dataclass(frozen=True, slots=True)
 class _Canary:
     conditions: list[dict[str, Any]]

@@ -1,4 +1,4 @@
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Histogram, generate_latest
 
@@ -8,6 +8,7 @@ BOUNDS = (0.05, 0.5, 1, 10)
 NOW = 1_795_435_200_000_000
 
 
+@settings(deadline=None)  # a busy machine is no fault
 @given(st.lists(st.lists(st.integers(-2_000_000, 20_000_000), max_size=20), max_size=4))
 def test_batches_are_counted_as_the_client_library_counts_them_one_by_one(batches: list[list[int]]) -> None:
     ours, theirs = CollectorRegistry(), CollectorRegistry()

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from holded_contracts.ledger import accepted_events
 from holded_contracts.topics import worker_group
@@ -29,7 +29,8 @@ class Flow:
     lag: int | None = None
     """Events in raw that the worker's group has not committed."""
     ledger: Ledger | None = None
-    canary: Reading | None = None
+    canary: Reading | None = field(default=None, compare=False)
+    """Another one each time; `status.canary_stands` tells whether that means anything."""
 
 
 def observe_flow(
