@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 
 from pydantic.alias_generators import to_camel
 
@@ -52,7 +53,7 @@ def contradictions(wanted: Sequence[TopicSpec], live: Mapping[str, int]) -> Iter
     `live` has the partitions of the topics that exist, by name.
     """
     for spec in wanted:
-        field, partitions = f"spec.topics.{to_camel(spec.artefact.value)}", live.get(spec.name)
+        field, partitions = _field(spec.artefact), live.get(spec.name)
         if partitions is None:
             if not spec.managed:
                 yield TopicMissingError(field, spec.name)
@@ -86,7 +87,7 @@ def replication_differences(
     """Return an error for each topic that exists with another replication factor than its spec asks for."""
     return [
         ReplicationFactorError(
-            f"spec.topics.{to_camel(spec.artefact.value)}",
+            _field(spec.artefact),
             spec.name,
             live=live[spec.name].replication_factor,
             wanted=spec.replication_factor,
@@ -125,6 +126,11 @@ def _ensure(
             [*(f"{key}={value}" for key, value in changes.items()), *(f"{key}=default" for key in resets)]
         )
         journal.changed("TopicConfigUpdated", f"Set {settings} of topic {spec.name}")
+
+
+@cache
+def _field(artefact: Artefact) -> str:
+    return f"spec.topics.{to_camel(artefact.value)}"
 
 
 def _width(spec: TopicSpec, live: int) -> int:
