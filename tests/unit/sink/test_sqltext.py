@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymysql.connections import Connection
 from pymysql.constants import SERVER_STATUS
@@ -32,6 +32,7 @@ def drivers_text(values: tuple) -> bytes:
     return text.encode()
 
 
+@settings(deadline=None)
 @given(st.lists(VALUES.filter(lambda value: not isinstance(value, datetime)), min_size=1).map(tuple))
 def test_a_row_is_what_the_driver_would_make_of_it(values):
     assert row_text(values) == drivers_text(values)
