@@ -92,10 +92,10 @@ unit: init tools ## tests without containers (helm renders the charts)
 	$(RUN)/pytest tests/unit --numprocesses 2
 
 integration: init tools ## tests with real Kafka, registry and MySQL in containers, one set for each of two processes
-	$(RUN)/pytest tests/integration --numprocesses 2 --dist loadfile
+	$(RUN)/pytest tests/integration --numprocesses 2 --dist loadfile --durations 20
 
 e2e: init tools ## tests on a kind cluster of their own
-	$(RUN)/pytest tests/e2e
+	$(RUN)/pytest tests/e2e --durations 20
 
 ##@ Faults: programs that make a cluster of their own, print a table and write it to docs/bench
 .PHONY: chaos chaos-operator soak
