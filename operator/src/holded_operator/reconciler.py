@@ -42,6 +42,8 @@ from holded_operator.steps.topics import ensure_topics, replication_differences
 from holded_operator.validation import Problems, problems_of, read
 
 UP_TO_DATE = "UpToDate"
+CENSUS_AGE = 2 / 3
+"""Resync periods that a census serves."""
 
 
 class Verdict(StrEnum):
@@ -82,7 +84,7 @@ class Reconciler:
         self._census = Census(
             context.kubernetes,
             context.config.watch_namespaces,
-            max_age_seconds=context.config.resync_seconds / 2,
+            max_age_seconds=context.config.resync_seconds * CENSUS_AGE,
             clock=context.clock,
         )
 

@@ -11,7 +11,7 @@ from holded_operator.config import OperatorConfig
 from holded_operator.exceptions import KubernetesUnavailableError
 from holded_operator.handlers import loops as module
 from holded_operator.handlers.health import Liveness
-from holded_operator.handlers.loops import ReconcileLoops
+from holded_operator.handlers.loops import TICKS, ReconcileLoops
 from holded_operator.reconciler import Outcome, Verdict
 from tests.support.waiting import wait_until
 
@@ -71,6 +71,17 @@ async def test_a_converged_resource_is_looked_at_again_by_time(loops: Make) -> N
     passes = Passes(Outcome(Verdict.CONVERGED, 1))
     loops(passes, FAST).wake("ns", "a")
     await eventually(lambda: len(passes.calls) >= 2)
+
+
+async def test_resyncs_of_many_resources_begin_at_common_moments(loops: Make) -> None:
+    item = loops(Passes(Outcome(Verdict.CONVERGED, 1)), OperatorConfig(resync_seconds=30))
+    ends = [time.monotonic() + item._until_tick(seconds) for seconds in (27.0, 28.3, 31.7, 33.0)]
+    tick = 30 / TICKS
+    assert all(min(end % tick, tick - end % tick) < 0.01 for end in ends)
+    assert all(
+        0 <= end - time.monotonic() - seconds < tick
+        for end, seconds in zip(ends, (26.9, 28.2, 31.6, 32.9), strict=True)
+    )
 
 
 async def test_an_unsettled_resource_is_looked_at_sooner_with_growing_delay(loops: Make) -> None:

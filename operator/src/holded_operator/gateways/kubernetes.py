@@ -55,7 +55,7 @@ from holded_operator.gateways.objects import (
     pipeline_path,
     refuse_foreign,
 )
-from holded_operator.gateways.versions import MANAGED, METADATA_ONLY, by_pipeline, owned_paths, pipeline_paths
+from holded_operator.gateways.versions import MANAGED, METADATA_ONLY, VersionReader, owned_paths, pipeline_paths
 
 CONNECT_TIMEOUT_SECONDS = 5
 READ_TIMEOUT_SECONDS = 20
@@ -85,6 +85,7 @@ class KubernetesApi:
         self._instance = instance
         self._clock = clock
         self._holds = Holds(clock, self._longest_hold)
+        self._versions = VersionReader()
         self._lock = threading.Lock()
         self._applied: OrderedDict[str, tuple[str, str]] = OrderedDict()
         self._emitted: OrderedDict[tuple[str, ...], float] = OrderedDict()
@@ -136,7 +137,7 @@ class KubernetesApi:
     def versions(self, namespaces: Sequence[str]) -> dict[str, Versions]:
         """Return the versions of every pipeline in these namespaces and of what it owns, by the pipeline's uid."""
         pipelines = [self._send("GET", path, what=path, accept=METADATA_ONLY) for path in pipeline_paths(namespaces)]
-        return by_pipeline(pipelines, self._owned(namespaces))
+        return self._versions.read(pipelines, self._owned(namespaces))
 
     def _owned(self, namespaces: Sequence[str]) -> Iterator[bytes]:
         for path in owned_paths(namespaces):

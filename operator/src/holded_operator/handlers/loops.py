@@ -9,6 +9,7 @@ so the event loop with its watches and probes stays responsive.
 import asyncio
 import contextlib
 import logging
+import math
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -31,6 +32,8 @@ AUDIT_SECONDS = 60.0
 STOP_SECONDS = 20.0
 """Time that running passes have to end when the operator stops; after it they are cut off, which they survive."""
 JITTER = 0.1
+TICKS = 12
+"""Moments in a resync period at which resyncs begin: waking up for each of hundreds costs more than the look itself."""
 
 _log = logging.getLogger("holded_operator.loops")
 
@@ -130,7 +133,8 @@ class ReconcileLoops:
                 failures = failures + 1 if unsettled and outcome.generation == generation else int(unsettled)
                 generation = outcome.generation
                 held = max((error.retry_after_seconds for error in outcome.errors), default=0.0)
-                woken = await self._pause(loop, max(self._delay(failures), held), at_least=held)
+                delay = self._delay(failures) if failures else self._until_tick(self._delay(0))
+                woken = await self._pause(loop, max(delay, held), at_least=held)
                 run = self._reconcile if woken or failures else self._resync
         finally:
             # No await between the last look at `wanted` and this: a wake either came before or makes a new loop.
@@ -173,6 +177,11 @@ class ReconcileLoops:
         if failures:
             period = min(self._config.progress_seconds * 2 ** min(failures - 1, 16), period)
         return period * (1 + JITTER * (2 * random.random() - 1))  # noqa: S311 -- spreads load, guards nothing
+
+    def _until_tick(self, seconds: float) -> float:
+        """Return the seconds until the first tick after so many."""
+        tick, now = self._config.resync_seconds / TICKS, time.monotonic()
+        return math.ceil((now + seconds) / tick) * tick - now
 
     async def _pause(self, loop: _Loop, seconds: float, *, at_least: float) -> bool:
         """Wait for a reason to run a pass, at most so long; True when there was one, after `at_least` seconds."""
