@@ -50,8 +50,8 @@ def check(world: World, notebook: Notebook, before: list[tuple[Any, ...]]) -> Fi
     """Wait until events have come to rest, then ask every oracle; `before` are the sink's positions to replay from."""
     findings = check_accounts(world, notebook)
     gold = world.gold()
-    findings.others += _reference(gold, notebook, world.known_rules)
-    findings.others += _dead_letters(world, gold, notebook)
+    findings.others += reference(gold, notebook, world.known_rules)
+    findings.others += dead_letters(world, gold, notebook)
     findings.others += _replayed(world, gold, before)
     return findings
 
@@ -65,9 +65,9 @@ def check_accounts(world: World, notebook: Notebook) -> Findings:
         wait_until(lambda: _settled(gold), timeout=ARRIVAL_SECONDS, interval=1, what="the ledger has settled (D8)")
     except AssertionError as error:
         findings.others.append(str(error)[:200])
-    _each_once(gold, notebook, findings)
-    findings.others += _at_rest(lambda: list(_offsets(world, gold)))
-    findings.others += _at_rest(lambda: list(_verified(gold)))
+    each_once(gold, notebook, findings)
+    findings.others += _at_rest(lambda: list(offsets(world, gold)))
+    findings.others += _at_rest(lambda: list(verified(gold)))
     return findings
 
 
@@ -91,7 +91,7 @@ def _settled(gold: MySQLSettings) -> bool:
     return bool(processed == sum(parts))
 
 
-def _each_once(gold: MySQLSettings, notebook: Notebook, findings: Findings) -> None:
+def each_once(gold: MySQLSettings, notebook: Notebook, findings: Findings) -> None:
     """D1, D2, D6: each acknowledged event is in the right one of the two tables, once."""
     events, dead = Counter(ids(gold, "events")), Counter(ids(gold, "events_dead_letter"))
     findings.lost = len(set(notebook.sent).difference(events, dead))
@@ -109,7 +109,7 @@ _COLUMNS = (
 )
 
 
-def _reference(gold: MySQLSettings, notebook: Notebook, rules: dict[str, Rules]) -> Iterator[str]:
+def reference(gold: MySQLSettings, notebook: Notebook, rules: dict[str, Rules]) -> Iterator[str]:
     """D4: each row is what the worker's pure functions make of one of the payloads that were sent for it."""
     wrong: list[str] = []
     for some in batched(sorted(notebook.ids(dead=False)), _PER_QUERY, strict=False):
@@ -160,7 +160,7 @@ class _Candidates:
         return json.loads(silver["data"]), [(silver | exact)[column] for column in _COLUMNS]
 
 
-def _dead_letters(world: World, gold: MySQLSettings, notebook: Notebook) -> Iterator[str]:
+def dead_letters(world: World, gold: MySQLSettings, notebook: Notebook) -> Iterator[str]:
     """D5: a dead letter has the bytes that were sent, its place, its stage and its reason."""
     expected = notebook.ids(dead=True)
     found = rows(gold, "SELECT BIN_TO_UUID(event_id), payload, topic, `offset`, stage, reason FROM events_dead_letter")
@@ -180,7 +180,7 @@ def _dead_letters(world: World, gold: MySQLSettings, notebook: Notebook) -> Iter
         yield f"D5: {len(wrong)} dead letters lack bytes, place, stage or reason, e.g. {wrong[0]}"
 
 
-def _offsets(world: World, gold: MySQLSettings) -> Iterator[str]:
+def offsets(world: World, gold: MySQLSettings) -> Iterator[str]:
     """D8, D9 and the ledger (G5): every raw record is accounted for, and no offset is committed beyond its effect."""
     raw = world.raw_offsets()
     effects = dict(rows(gold, "SELECT `partition`, next_offset FROM worker_ledger WHERE topic = %s", world.raw_topic))
@@ -198,7 +198,7 @@ def _offsets(world: World, gold: MySQLSettings) -> Iterator[str]:
         yield f"G5: {accepted} accepted, but {gold_rows} gold + {dead} dead letters + {duplicates} duplicates"
 
 
-def _verified(gold: MySQLSettings) -> Iterator[str]:
+def verified(gold: MySQLSettings) -> Iterator[str]:
     """D2, D9, D11 and more as a user would ask: `holded verify --settled`."""
     done = subprocess.run(
         [str(Path(sys.executable).parent / "holded"), "verify", "--settled", "--output", "json"],
