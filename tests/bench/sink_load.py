@@ -4,6 +4,8 @@ import hashlib
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import cache
+from itertools import pairwise
 from random import Random
 from typing import Any
 
@@ -91,18 +93,21 @@ def fill(server: MySQLSettings, rows: int) -> None:
         cursor.execute("SET SESSION sql_log_bin = 0, cte_max_recursion_depth = 1000000")
         cursor.execute("SELECT COUNT(*) FROM event_ids")
         (there,) = cursor.fetchone() or (0,)
-        for start in range(there, rows, _FILL_CHUNK):
-            _fill_chunk(cursor, start, min(rows, start + _FILL_CHUNK))
+        # Day by day: the indexes of one partition stay in memory, those of thirty do not.
+        ends = [there + (rows - there) * day // DAYS for day in range(DAYS + 1)]
+        for day, (first, last) in enumerate(pairwise(ends), start=1):
+            for start in range(first, last, _FILL_CHUNK):
+                _fill_chunk(cursor, day, start, min(last, start + _FILL_CHUNK))
         _settle(cursor)
 
 
-def _fill_chunk(cursor: Cursor, start: int, end: int) -> None:
-    sample = _templates()[0]
+def _fill_chunk(cursor: Cursor, day: int, start: int, end: int) -> None:
+    sample = sorted(_templates(), key=lambda record: len(record["data"]))[_TEMPLATES // 2]
     cursor.execute(
         "CREATE TEMPORARY TABLE chunk (event_id BINARY(16) PRIMARY KEY, day INT, n BIGINT)"
         " WITH RECURSIVE numbers (n) AS (SELECT %s UNION ALL SELECT n + 1 FROM numbers WHERE n + 1 < %s)"
-        f" SELECT UNHEX(LEFT(SHA2(CONCAT('fill ', n), 256), 32)) AS event_id, 1 + n %% {DAYS} AS day, n FROM numbers",
-        (start, end),
+        " SELECT UNHEX(LEFT(SHA2(CONCAT('fill ', n), 256), 32)) AS event_id, %s AS day, n FROM numbers",
+        (start, end, day),
     )
     moment = "UTC_DATE() - INTERVAL day DAY + INTERVAL (n * 7919) % 86400 SECOND"
     cursor.execute(
@@ -159,6 +164,7 @@ def _settle(cursor: Cursor) -> None:
     cursor.execute("SET GLOBAL innodb_max_dirty_pages_pct = %s", (usual,))
 
 
+@cache
 def _templates() -> list[dict[str, Any]]:
     rules = process.Rules(version="bench")
     now = time.time_ns() // 1000
