@@ -170,9 +170,9 @@ class World:
         assert found, f"no pod of {name}"
         return found[0]
 
-    def dead_letters(self) -> int:
-        """Return how many dead letters gold has."""
-        return int(rows(self.gold(), "SELECT COUNT(*) FROM events_dead_letter")[0][0])
+    def refused_by_sink(self) -> int:
+        """Return how many dead letters the sink itself has made; those of the worker go on arriving while they can."""
+        return int(rows(self.gold(), "SELECT COUNT(*) FROM events_dead_letter WHERE stage = 'sink'")[0][0])
 
     def raw_offsets(self) -> dict[int, tuple[int, int]]:
         """Return the worker group's committed offset and the end of each raw partition."""

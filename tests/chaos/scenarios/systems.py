@@ -68,9 +68,9 @@ def mysql_read_only(world: World) -> None:
     world.mysql_root("SET GLOBAL super_read_only = ON")
     try:
         world.hold(2)
-        before = world.gold_position(), world.dead_letters()
+        before = world.gold_position(), world.refused_by_sink()
         world.hold(world.hold_seconds / 2)
-        assert (world.gold_position(), world.dead_letters()) == before, "D7: the sink has gone on"
+        assert (world.gold_position(), world.refused_by_sink()) == before, "D7: the sink has gone on"
     finally:
         world.mysql_root("SET GLOBAL super_read_only = OFF; SET GLOBAL read_only = OFF")
 
@@ -83,6 +83,6 @@ def mysql_disk_full(world: World) -> None:
     nodes.shrink_volume(world.first_node, path, world.megabytes(path) + ROOM_MIB)
     world.scale_system("statefulset/mysql", 1)
     with nodes.full(world.first_node, path):
-        before = world.dead_letters()
+        before = world.refused_by_sink()
         world.hold(world.hold_seconds / 2)
-        assert world.dead_letters() == before, "D7: a full disk has made dead letters"
+        assert world.refused_by_sink() == before, "D7: a full disk has made dead letters"
