@@ -44,7 +44,7 @@ def main() -> int:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("scenarios", nargs="*", help=f"all by default: {', '.join(SCENARIOS)}")
     arguments.add_argument("--records", type=Path, default=Path(".tools/chaos"), help="folder of the acknowledgements")
-    arguments.add_argument("--standing", action="store_true", help="the installation stands since a run with --keep")
+    arguments.add_argument("--standing", action="store_true", help="the installation and its pipeline stand since a run with --keep")
     arguments.add_argument("--keep", action="store_true", help="leave the cluster standing at the end")
     options = arguments.parse_args()
     unknown = set(options.scenarios) - SCENARIOS.keys()
@@ -54,8 +54,12 @@ def main() -> int:
     options.records.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         kubeconfig = Path(folder) / "kubeconfig"
-        world = World(TESTBED.stack(kubeconfig) if options.standing else installed(kubeconfig))
-        world.install()
+        if options.standing:
+            world = World(TESTBED.stack(kubeconfig))
+            world.pipeline.wait_ready()
+        else:
+            world = World(installed(kubeconfig))
+            world.install()
         passed = [attempt(world, each, options.records) for each in chosen]
     if not options.keep:
         TESTBED.step("clean")
