@@ -44,7 +44,9 @@ def main() -> int:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("scenarios", nargs="*", help=f"all by default: {', '.join(SCENARIOS)}")
     arguments.add_argument("--records", type=Path, default=Path(".tools/chaos"), help="folder of the acknowledgements")
-    arguments.add_argument("--standing", action="store_true", help="the installation and its pipeline stand since a run with --keep")
+    arguments.add_argument(
+        "--standing", action="store_true", help="the installation and its pipeline stand since a run with --keep"
+    )
     arguments.add_argument("--keep", action="store_true", help="leave the cluster standing at the end")
     options = arguments.parse_args()
     unknown = set(options.scenarios) - SCENARIOS.keys()
