@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.chaos.operator.scenarios import Scenario
 from tests.support.api_server import ApiServer
-from tests.support.fault_proxy import Answer, Call, Fault, Hang, Plan, Reset
+from tests.support.fault_proxy import Answer, Call, Fault, Hang, Reset
 from tests.support.trial import Trial, difference
 
 type Arm = Callable[[Trial], None]
@@ -197,8 +197,3 @@ def old_lists_for(seconds: float) -> Arm:
         threading.Timer(seconds, lambda: setattr(trial.proxy, "stale_lists", False)).start()
 
     return arm
-
-
-def plan_of(plan: Plan) -> Arm:
-    """Use a plan as it is."""
-    return lambda trial: setattr(trial.proxy, "plan", plan)
