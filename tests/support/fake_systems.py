@@ -29,10 +29,14 @@ class FakeKafka(Fake):
         self.ends: dict[str, dict[int, int]] = {}
         self.committed: dict[str, dict[int, int]] = {}
         self.offsets_error: OperatorError | None = None
+        self.addresses: dict[str, str] = {}
+        """Bootstrap servers that lead to the Kafka of other ones; every other address is a Kafka of its own."""
 
     def describe_topics(self, access: KafkaAccess, names: Collection[str]) -> dict[str, TopicState]:
         self.call()
-        return {name: self.topics[name] for name in names if name in self.topics}
+        address = self.addresses.get(access.bootstrap_servers, access.bootstrap_servers)
+        found = {name: self.topics[name] for name in names if name in self.topics}
+        return {name: replace(state, topic_id=f"{state.topic_id} at {address}") for name, state in found.items()}
 
     def create_topic(
         self,

@@ -9,11 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC
 from enum import StrEnum
+from functools import partial
 from typing import Any
 
 from pydantic import ValidationError
 
-from holded_operator.api.v1alpha1 import HoldedPipeline, Metadata, SubjectStatus, TopicStatus
+from holded_operator.api.v1alpha1 import HoldedPipeline, Metadata, SubjectStatus
 from holded_operator.constants import FINALIZER
 from holded_operator.context import Context
 from holded_operator.desired import Component, DesiredState, deletion_plan, desired_replicas, referenced_secrets, render
@@ -38,7 +39,7 @@ from holded_operator.steps.flow import Flow, observe_flow
 from holded_operator.steps.journal import Journal
 from holded_operator.steps.runway import with_runway
 from holded_operator.steps.schemas import ensure_subjects
-from holded_operator.steps.topics import ensure_topics, replication_differences
+from holded_operator.steps.topics import ensure_topics, replication_differences, topic_status
 from holded_operator.validation import Problems, problems_of, read
 
 UP_TO_DATE = "UpToDate"
@@ -203,9 +204,10 @@ class Reconciler:
         if not _settled(work.body):
             self._claims.refresh()
         # Also when settled: an older pipeline may have moved here since, of which its own pass has told.
-        self._claims.check(work.pipeline, work.body, work.desired.topics)
+        check = partial(self._claims.check, work.pipeline, work.body, work.desired.topics)
+        check()
         work.kafka = kafka_access(work.pipeline, work.secrets)
-        work.topics = ensure_topics(self._context.kafka, work.kafka, work.desired.topics, work.journal)
+        work.topics = ensure_topics(self._context.kafka, work.kafka, work.desired.topics, work.journal, vet=check)
         differences = replication_differences(work.desired.topics, work.topics)
         if differences:
             return differences[0].reason, "; ".join(str(difference) for difference in differences)
@@ -309,11 +311,7 @@ class Reconciler:
         return Outcome(verdict, work.pipeline.metadata.generation, tuple(work.errors))
 
     def _facts(self, work: Pass, flow: Flow) -> Facts:
-        topics = [
-            TopicStatus(name=state.name, partitions=state.partitions, replication_factor=state.replication_factor)
-            for state in (work.topics.get(spec.name) for spec in work.desired.topics)
-            if state is not None
-        ]
+        topics = [topic_status(work.topics[spec.name]) for spec in work.desired.topics if spec.name in work.topics]
         subjects = [
             SubjectStatus(name=name, id=schema.schema_id, version=schema.version)
             for name, schema in work.subjects.items()

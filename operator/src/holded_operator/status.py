@@ -231,7 +231,7 @@ def _facts(previous: Mapping[str, Any], facts: Facts, now: datetime) -> dict[str
 
 
 def _documents(items: Sequence[TopicStatus] | Sequence[SubjectStatus] | None) -> list[dict[str, Any]] | None:
-    return None if items is None else [item.model_dump(mode="json", by_alias=True) for item in items]
+    return None if items is None else [item.model_dump(mode="json", by_alias=True, exclude_none=True) for item in items]
 
 
 def _ledger(before: Mapping[str, Any] | None, ledger: Ledger | None, now: datetime) -> dict[str, Any] | None:

@@ -63,6 +63,30 @@ def test_the_older_pipeline_keeps_a_topic_and_the_newer_says_whose_it_is(first: 
     assert not any(name.startswith("newer.") for name in world.kafka.topics)
 
 
+def test_one_kafka_under_two_addresses_is_one_kafka() -> None:
+    world, operator = world_of(
+        born("older", "2026-01-01T00:00:00Z"),
+        born("newer", "2026-01-02T00:00:00Z", kafka={"bootstrapServers": "10.0.0.7:9092"}),
+    )
+    world.kafka.addresses["10.0.0.7:9092"] = pipeline()["spec"]["kafka"]["bootstrapServers"]
+    operator.reconcile("tests", "older")
+    world.forget_writes()
+    operator.reconcile("tests", "newer")
+    assert condition(world, "TopicsReady", "newer")["reason"] == "TopicClaimed"
+    assert not [write for write in world.writes.done if "topic" in write]
+
+
+def test_a_deletion_spares_topics_that_another_uses_under_another_address() -> None:
+    world, operator = world_of(born("older", "2026-01-01T00:00:00Z", deletionPolicy={"topics": "Delete"}))
+    operator.reconcile("tests", "older")
+    topics = dict(world.kafka.topics)
+    world.kafka.addresses["10.0.0.7:9092"] = pipeline()["spec"]["kafka"]["bootstrapServers"]
+    world.kubernetes.create(born("newer", "2026-01-02T00:00:00Z", kafka={"bootstrapServers": "10.0.0.7:9092"}))
+    world.kubernetes.pipelines["newer"]["status"] = {"topics": world.kubernetes.pipelines["older"]["status"]["topics"]}
+    delete(world, operator, "older")
+    assert world.kafka.topics == topics
+
+
 @pytest.mark.parametrize(
     "spec",
     [

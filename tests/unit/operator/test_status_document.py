@@ -14,7 +14,7 @@ from tests.unit.operator.samples import sample
 START = datetime(2026, 1, 1, tzinfo=UTC)
 LATER = START + timedelta(hours=1)
 FACTS = Facts(
-    topics=(TopicStatus(name="events.raw", partitions=3, replication_factor=1),),
+    topics=(TopicStatus(name="events.raw", id="f00", partitions=3, replication_factor=1),),
     subjects=(SubjectStatus(name="events.raw-value", id=7, version=1),),
     collector_url="http://minimal-collector.default.svc:8000/collect",
     pipeline_version="abc",
@@ -50,7 +50,7 @@ def test_all_parts_ready_is_running():
     assert status["ledger"] == {
         "accepted": 100, "gold": 80, "deadLetters": 5, "duplicates": 3, "inFlight": 12, "at": "2026-01-01T00:00:00Z",
     }  # fmt: skip
-    assert status["topics"] == [{"name": "events.raw", "partitions": 3, "replicationFactor": 1}]
+    assert status["topics"] == [{"name": "events.raw", "id": "f00", "partitions": 3, "replicationFactor": 1}]
     HoldedPipelineStatus.model_validate(status)
 
 

@@ -90,7 +90,7 @@ class Examiner:
         secrets = Secrets(self._context.kubernetes, pipeline.metadata.namespace)
         return {
             "topics of other pipelines": partial(self._claims, pipeline, body),
-            "spec.topics": partial(self._topics, pipeline, secrets),
+            "spec.topics": partial(self._topics, pipeline, body, secrets),
             "spec.schemas": partial(self._schemas, pipeline, secrets),
             "spec.mysql.credentialsSecretRef": partial(_nothing_but_raise, database_access, pipeline, secrets),
             "spec.collector.authentication": partial(_nothing_but_raise, collector_keys, pipeline, secrets),
@@ -101,11 +101,13 @@ class Examiner:
         self._others.check(pipeline, body, topic_specs(pipeline))
         return ()
 
-    def _topics(self, pipeline: HoldedPipeline, secrets: Secrets) -> Iterator[OperatorError]:
+    def _topics(self, pipeline: HoldedPipeline, body: Body, secrets: Secrets) -> Iterator[OperatorError]:
         access, wanted = kafka_access(pipeline, secrets), topic_specs(pipeline)
         live = self._context.kafka.describe_topics(access, [spec.name for spec in wanted])
         yield from contradictions(wanted, {name: state.partitions for name, state in live.items()})
         yield from replication_differences(wanted, live)
+        self._others.refresh()
+        self._others.check(pipeline, body, wanted, live)
 
     def _schemas(self, pipeline: HoldedPipeline, secrets: Secrets) -> Iterator[OperatorError]:
         access = registry_access(pipeline, secrets)

@@ -2,14 +2,17 @@
 
 Two pipelines on one topic would mix their events, and the deletion policy of one would remove the data of the other.
 Topic names are immutable, so whoever was there first stays the first; a pipeline that moves to another Kafka brings its
-age along.
+age along. One Kafka may have many addresses: it is known by one that two specs share, or by a topic's id, which their
+status tells.
 """
 
 import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from pydantic import ValidationError
 from pydantic.alias_generators import to_camel
@@ -19,7 +22,7 @@ from holded_operator.api.v1alpha1 import HoldedPipeline
 from holded_operator.constants import KIND
 from holded_operator.desired import DeletionPlan, TopicSpec
 from holded_operator.exceptions import TopicClaimedError
-from holded_operator.gateways.interfaces import Body
+from holded_operator.gateways.interfaces import Body, TopicState
 
 type _Key = tuple[str, str]
 type _Database = tuple[str, int, str]
@@ -34,6 +37,8 @@ class _Claim:
     age: tuple[str, str, str]
     topics: frozenset[str] = frozenset()
     brokers: frozenset[str] = frozenset()
+    topic_ids: frozenset[str] = frozenset()
+    """Of the status: those that a pass has seen or made."""
     database: _Database | None = None
 
 
@@ -81,8 +86,14 @@ class Claims:
                     self._drop(key)
             self._begun = begun
 
-    def check(self, pipeline: HoldedPipeline, body: Body, wanted: Sequence[TopicSpec]) -> None:
-        """Refuse topics that an older pipeline has.
+    def check(
+        self,
+        pipeline: HoldedPipeline,
+        body: Body,
+        wanted: Sequence[TopicSpec],
+        live: Mapping[str, TopicState] = MappingProxyType({}),
+    ) -> None:
+        """Refuse topics that an older pipeline has; `live` are those that Kafka is known to have, by name.
 
         Raises
         ------
@@ -91,7 +102,8 @@ class Claims:
         """
         with self._lock:
             for spec in wanted:
-                for claim in self._others(self._by_topic, spec.name, body, _brokers(pipeline)):
+                ids = {live[spec.name].topic_id} if spec.name in live else set[str]()
+                for claim in self._others_on_topic(spec.name, body, _brokers(pipeline), ids):
                     if claim.age < _age(body):
                         raise TopicClaimedError(
                             f"spec.topics.{to_camel(spec.artefact.value)}.name",
@@ -103,7 +115,7 @@ class Claims:
         """Return the plan without what another pipeline, older or younger, still uses."""
         brokers, named = _brokers(pipeline), {topic.name for _, topic in pipeline.spec.topics}
         with self._lock:
-            used = {name for name in named if any(self._others(self._by_topic, name, body, brokers))}
+            used = {name for name in named if any(self._others_on_topic(name, body, brokers, _topic_ids(body)))}
             shared = any(self._others(self._by_database, _database(pipeline), body))
         subjects = {subject(topic) for topic in used}
         return replace(
@@ -113,13 +125,18 @@ class Claims:
             database=None if shared else plan.database,
         )
 
-    def _others[K](
-        self, index: Mapping[K, Iterable[_Key]], what: K, body: Body, brokers: frozenset[str] | None = None
+    def _others_on_topic(
+        self, name: str, body: Body, brokers: frozenset[str], ids: AbstractSet[str]
     ) -> Iterator[_Claim]:
-        """Yield who else names this, in the same Kafka; one cluster under two addresses is not seen."""
+        """Yield who else names this topic in the same Kafka."""
+        for claim in self._others(self._by_topic, name, body):
+            if not (brokers.isdisjoint(claim.brokers) and ids.isdisjoint(claim.topic_ids)):
+                yield claim
+
+    def _others[K](self, index: Mapping[K, Iterable[_Key]], what: K, body: Body) -> Iterator[_Claim]:
         for key in sorted(index.get(what, ())):
             claim = self._claims[key]
-            if claim.uid != body["metadata"]["uid"] and (brokers is None or not brokers.isdisjoint(claim.brokers)):
+            if claim.uid != body["metadata"]["uid"]:
                 yield claim
 
     def _note(self, body: Body) -> None:
@@ -129,6 +146,7 @@ class Claims:
             return
         known = self._claims.get(key)
         if known is not None and known.uid == metadata["uid"] and known.generation >= metadata["generation"]:
+            self._claims[key] = replace(known, topic_ids=_topic_ids(body))
             return
         self._drop(key)
         claim = self._claims[key] = _claim(body)
@@ -162,12 +180,18 @@ def _claim(body: Body) -> _Claim:
         empty,
         topics=frozenset(topic.name for _, topic in pipeline.spec.topics),
         brokers=_brokers(pipeline),
+        topic_ids=_topic_ids(body),
         database=_database(pipeline),
     )
 
 
 def _brokers(pipeline: HoldedPipeline) -> frozenset[str]:
     return frozenset(server.strip().lower() for server in pipeline.spec.kafka.bootstrap_servers.split(","))
+
+
+def _topic_ids(body: Body) -> frozenset[str]:
+    topics = (body.get("status") or {}).get("topics") or []
+    return frozenset(topic["id"] for topic in topics if topic.get("id"))
 
 
 def _database(pipeline: HoldedPipeline) -> _Database:

@@ -1,12 +1,13 @@
 """Topics: create, grow, configure. Never shrink, never touch what is `managed: false`."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 
 from pydantic.alias_generators import to_camel
 
 from holded_contracts.topics import Artefact
+from holded_operator.api.v1alpha1 import TopicStatus
 from holded_operator.desired import TopicSpec
 from holded_operator.exceptions import (
     OperatorError,
@@ -24,14 +25,21 @@ FOREIGN_CONFIG = re.compile(r"(leader|follower)\.replication\.throttled\.replica
 
 
 def ensure_topics(
-    kafka: KafkaGateway, access: KafkaAccess, wanted: Sequence[TopicSpec], journal: Journal
+    kafka: KafkaGateway,
+    access: KafkaAccess,
+    wanted: Sequence[TopicSpec],
+    journal: Journal,
+    *,
+    vet: Callable[[Mapping[str, TopicState]], None],
 ) -> dict[str, TopicState]:
     """Bring the topics to their specs and return them as they are then, by name.
 
-    Nothing is changed if any of them cannot be brought there. Raises the errors of `check`, and Kafka's own.
+    Nothing is changed if any of them cannot be brought there, or if `vet` raises, which is given the topics that exist.
+    Raises the errors of `check`, those of `vet`, and Kafka's own.
     """
     names = [spec.name for spec in wanted]
     live = kafka.describe_topics(access, names)
+    vet(live)
     check(wanted, live)
     before = journal.changes
     # Backwards along the data's way: silver must have at least raw's partitions at every moment.
@@ -98,6 +106,16 @@ def replication_differences(
         and spec.replication_factor is not None
         and live[spec.name].replication_factor != spec.replication_factor
     ]
+
+
+def topic_status(state: TopicState) -> TopicStatus:
+    """Return what the status tells of a topic."""
+    return TopicStatus(
+        name=state.name,
+        id=state.topic_id,
+        partitions=state.partitions,
+        replication_factor=state.replication_factor,
+    )
 
 
 def _ensure(

@@ -46,6 +46,8 @@ class TopicStatus(ApiModel):
 
     name: str
     """Name."""
+    id: str | None = None
+    """Kafka's id of it: a topic deleted and made again has another, the same topic under another address has not."""
     partitions: int
     """Number of partitions."""
     replication_factor: int
