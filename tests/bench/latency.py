@@ -8,28 +8,24 @@ in the figures. HOLDED_CLUSTER names another cluster than `holded-latency`; one 
 """
 
 import argparse
-import math
 import os
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import batched
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
 from holded_cli.send.mixture import Shares
-from holded_contracts.settings import MySQLSettings
+from holded_cli.send.tally import percentile
 from tests.bench.report import Section, publish
-from tests.chaos.traffic import Load, Notebook, Traffic
+from tests.chaos.traffic import Load, Traffic
+from tests.chaos.watch import Watch
 from tests.chaos.world import World
-from tests.support.gold import gold, rows
+from tests.support.gold import rows
 from tests.support.stack import Testbed
-from tests.support.waiting import wait_until
 
 POLL_SECONDS = 0.05
 WARM_SECONDS = 10.0
@@ -38,60 +34,6 @@ ARRIVAL_SECONDS = 60.0
 BARS = {0.5: 1.0, 0.99: 3.0}
 """Seconds that a quantile may take at 300 events/s."""
 QUANTILES = (0.5, 0.9, 0.99, 0.999, 1.0)
-_PER_QUERY = 2000
-
-
-@dataclass(frozen=True)
-class Arrival:
-    """One event that a SELECT has found; times are of time.monotonic."""
-
-    acknowledged: float
-    seconds: float
-    """From the acknowledgement until the answer of the SELECT was there."""
-
-
-class Poller:
-    """Asks for acknowledged events until they have come, on a thread."""
-
-    def __init__(self, settings: MySQLSettings, notebook: Notebook) -> None:
-        self.arrivals: list[Arrival] = []
-        self.waiting: dict[str, float] = {}
-        self._settings = settings
-        self._notebook = notebook
-        self._read = 0
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
-
-    def finish(self) -> None:
-        """Wait until all have come, for a while; what has not stays in `waiting`."""
-        try:
-            wait_until(
-                lambda: self._read == len(self._notebook.acknowledged) and not self.waiting,
-                timeout=ARRIVAL_SECONDS,
-                interval=POLL_SECONDS,
-                what="every event is found",
-            )
-        finally:
-            self._stop.set()
-            self._thread.join(30)
-
-    def _run(self) -> None:
-        with gold(self._settings) as cursor:
-            while not self._stop.wait(POLL_SECONDS):
-                known = len(self._notebook.acknowledged)
-                for at, event in self._notebook.acknowledged[self._read : known]:
-                    self.waiting[event] = at
-                self._read = known
-                for some in batched(list(self.waiting), _PER_QUERY, strict=False):
-                    places = ", ".join(["UUID_TO_BIN(%s)"] * len(some))
-                    cursor.execute(f"SELECT BIN_TO_UUID(event_id) FROM events WHERE event_id IN ({places})", some)
-                    found = [event for (event,) in cursor.fetchall()]
-                    now = time.monotonic()
-                    self.arrivals += [Arrival(at := self.waiting.pop(event), now - at) for event in found]
 
 
 def main() -> int:
@@ -109,44 +51,36 @@ def main() -> int:
         world = World(testbed.stack(Path(folder) / "kubeconfig"), name="latency")
         world.install()
         try:
-            arrivals, missing, canary = measured(world, options, Path(folder) / "record")
+            latencies, missing, canary = measured(world, options, Path(folder) / "record")
         finally:
             world.remove()
     if testbed.cluster not in clusters:
         testbed.step("clean")
-    seconds = sorted(arrival.seconds for arrival in arrivals)
+    seconds = [took for _, took in latencies]
     publish(
         "latency",
         "From the 202 to a SELECT",
         "make bench-latency",
         [table(seconds, options, missing, canary)],
-        {"distribution": figure(arrivals)},
+        {"distribution": figure(latencies)},
     )
-    return 0 if not missing and all(quantile(seconds, at) < bar for at, bar in BARS.items()) else 1
+    return 0 if not missing and all(percentile(seconds, at) < bar for at, bar in BARS.items()) else 1
 
 
-def measured(world: World, options: argparse.Namespace, record: Path) -> tuple[list[Arrival], int, int | None]:
-    """Return what arrived after the warm-up, how many did not, and the newest canary's latency in milliseconds."""
+def measured(
+    world: World, options: argparse.Namespace, record: Path
+) -> tuple[list[tuple[float, float]], int, int | None]:
+    """Return latencies (as `Watch` has them) after the warm-up, events not found, and the newest canary's milliseconds."""
     load = Load(rate=options.rate, batch=options.batch, shares=Shares.of())
-    with Traffic(world.url, load, record) as traffic:
-        poller = Poller(world.gold(), traffic.notebook)
-        poller.start()
+    with Traffic(world.url, load, record) as traffic, Watch(world.gold, traffic.notebook, every=POLL_SECONDS) as watch:
         time.sleep(WARM_SECONDS)
         began = time.monotonic()
         time.sleep(options.seconds)
         canary = rows(world.gold(), "SELECT latency_ms FROM canary")
         traffic.stop()
-        try:
-            poller.finish()
-        except AssertionError as error:
-            sys.stderr.write(f"{error}\n")
-    counted = [arrival for arrival in poller.arrivals if arrival.acknowledged >= began]
-    return counted, len(poller.waiting), int(canary[0][0]) if canary else None
-
-
-def quantile(ascending: Sequence[float], share: float) -> float:
-    """Return the value that this share of the values does not exceed."""
-    return ascending[max(0, math.ceil(share * len(ascending)) - 1)]
+        missing = watch.wait_empty(timeout=ARRIVAL_SECONDS)
+    counted = [(at, took) for at, took in watch.latencies if at - took >= began]
+    return counted, missing, int(canary[0][0]) if canary else None
 
 
 def table(seconds: Sequence[float], options: argparse.Namespace, missing: int, canary: int | None) -> Section:
@@ -155,7 +89,7 @@ def table(seconds: Sequence[float], options: argparse.Namespace, missing: int, c
     shown = [
         [
             names.get(share, f"p{share * 100:g}"),
-            f"{quantile(seconds, share) * 1000:.0f}",
+            f"{percentile(seconds, share) * 1000:.0f}",
             f"< {BARS[share] * 1000:.0f}" if share in BARS else "",
         ]
         for share in QUANTILES
@@ -169,14 +103,15 @@ def table(seconds: Sequence[float], options: argparse.Namespace, missing: int, c
     return Section("Latency", ("Quantile", "Milliseconds", "Bar"), shown, notes)
 
 
-def figure(arrivals: Sequence[Arrival]) -> Figure:
+def figure(latencies: Sequence[tuple[float, float]]) -> Figure:
     """Draw the latency of events over the run."""
     plot = Figure(figsize=(7, 3.5))
     axes = plot.subplots()
-    began = min(arrival.acknowledged for arrival in arrivals)
+    acknowledged = [at - took for at, took in latencies]
+    began = min(acknowledged)
     axes.plot(
-        [arrival.acknowledged - began for arrival in arrivals],
-        [arrival.seconds * 1000 for arrival in arrivals],
+        [at - began for at in acknowledged],
+        [took * 1000 for _, took in latencies],
         ".",
         markersize=1,
         rasterized=True,

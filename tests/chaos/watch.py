@@ -80,6 +80,17 @@ class Watch:
         assert since is not None
         return max(0.0, since - moment - _EVERY_SECONDS)
 
+    def wait_empty(self, *, timeout: float) -> int:
+        """Wait until every event is in gold whose traffic has stopped; return how many are not after `timeout` seconds."""
+        with contextlib.suppress(AssertionError):
+            wait_until(
+                lambda: self._read == len(self._notebook.acknowledged) and not self._pending,
+                timeout=timeout,
+                interval=self._every,
+                what="every event is in gold",
+            )
+        return len(self._notebook.acknowledged) - self._read + len(self._pending)
+
     def _run(self) -> None:
         while not self._stop.wait(self._every):
             try:

@@ -16,7 +16,7 @@ from holded_operator.gateways.interfaces import (
     Body,
     CanarySeen,
 )
-from holded_operator.reconciler import Reconciler
+from holded_operator.reconciler import Reconciler, Verdict
 from tests.support.fake_kubernetes import FakeKubernetes
 from tests.support.fake_systems import FakeDatabase, FakeKafka, FakeRegistry
 from tests.support.fake_writes import Writes
@@ -54,6 +54,16 @@ class World:
             now=self.now,
             clock=lambda: self.seconds,
         )
+
+    def converged(self) -> Reconciler:
+        """Return an operator that has brought the pipeline tests/demo to its end state; what it wrote is forgotten."""
+        operator = self.operator()
+        for _ in range(4):
+            verdict = operator.reconcile("tests", "demo").verdict
+            self.kubernetes.make_ready()
+        assert verdict is Verdict.CONVERGED
+        self.forget_writes()
+        return operator
 
     def forget_writes(self) -> None:
         self.writes.done.clear()

@@ -89,7 +89,7 @@ def disturbed(
         try:
             scenario.act(trial)
             deadline = time.monotonic() + timeout
-            wait_for_end(scenario, trial, timeout)
+            scenario.end(trial, timeout=timeout)
             found = differs(trial, expected, max(SAME_WITHIN_SECONDS, deadline - time.monotonic()))
         except AssertionError as error:
             found = [f"O1 {error}"[:1500]]
@@ -102,11 +102,6 @@ def disturbed(
         if not killed and trial.operator.starts != max(1, starts):
             found.append("O14 the operator ended by itself")
         return found + [f"O15 {line}" for line in trial.hygiene()]
-
-
-def wait_for_end(scenario: Scenario, trial: Trial, timeout: float) -> None:
-    end: Callable[..., None] = scenario.end
-    end(trial, timeout=timeout)
 
 
 def differs(trial: Trial, expected: dict[str, Any], seconds: float) -> list[str]:

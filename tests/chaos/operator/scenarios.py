@@ -17,7 +17,7 @@ class Scenario:
     """Undisturbed."""
     act: Callable[[Trial], None]
     """What is disturbed, as a user would do it: nothing is waited for."""
-    end: Callable[[Trial], None] = Trial.settle
+    end: Callable[..., None] = Trial.settle
 
 
 def running(trial: Trial) -> None:

@@ -47,33 +47,25 @@ def running(program: str, settings: ServiceSettings, port: int, **extra: str) ->
 
 
 @pytest.fixture
-def collector(
+def common(
     pipeline: PipelineSettings, kafka: KafkaSettings, schema_registry: SchemaRegistrySettings, topics: TopicNames
-) -> Iterator[str]:
+) -> dict[str, Any]:
+    """Settings that all services of a pipeline share."""
+    return {"pipeline": pipeline, "kafka": kafka, "schema_registry": schema_registry, "topics": topics}
+
+
+@pytest.fixture
+def collector(common: dict[str, Any]) -> Iterator[str]:
     """Base URL of a collector."""
     port = free_port()
-    settings = CollectorSettings(
-        pipeline=pipeline, kafka=kafka, schema_registry=schema_registry, topics=topics, port=port
-    )
-    with running("holded-collector", settings, port) as url:
+    with running("holded-collector", CollectorSettings(**common, port=port), port) as url:
         yield url
 
 
 @pytest.fixture
-def worker_and_sink(
-    pipeline: PipelineSettings,
-    kafka: KafkaSettings,
-    schema_registry: SchemaRegistrySettings,
-    topics: TopicNames,
-    mysql: MySQLSettings,
-) -> Iterator[MySQLSettings]:
+def worker_and_sink(common: dict[str, Any], mysql: MySQLSettings) -> Iterator[MySQLSettings]:
     """A worker and a sink that fill the database which is yielded."""
-    common: dict[str, Any] = {
-        "pipeline": pipeline,
-        "kafka": kafka,
-        "schema_registry": schema_registry,
-        "topics": topics,
-    }
+    pipeline = common["pipeline"]
     ports = free_port(), free_port()
     worker = WorkerSettings(**common, pod_name=f"{pipeline.name}-worker-0", probes_port=ports[0])
     sink = SinkSettings(**common, mysql=mysql, pod_name=f"{pipeline.name}-sink-0", probes_port=ports[1])

@@ -15,12 +15,9 @@ from holded_contracts.canary import CANARY_TYPE
 from holded_contracts.settings import (
     ClassificationRule,
     CollectorSettings,
-    KafkaSettings,
     MySQLSettings,
     PipelineSettings,
-    SchemaRegistrySettings,
     SinkSettings,
-    TopicNames,
     WorkerSettings,
 )
 from tests.integration.cli.conftest import running
@@ -35,20 +32,8 @@ TYPE = r"Holded\Wallet\Domain\Transaction\Events\WalletTransactionCreatedEvent"
 
 
 @pytest.fixture
-def url(
-    pipeline: PipelineSettings,
-    kafka: KafkaSettings,
-    schema_registry: SchemaRegistrySettings,
-    topics: TopicNames,
-    mysql: MySQLSettings,
-) -> Iterator[str]:
+def url(pipeline: PipelineSettings, common: dict[str, Any], mysql: MySQLSettings) -> Iterator[str]:
     """A pipeline whose collector sends a canary a second."""
-    common: dict[str, Any] = {
-        "pipeline": pipeline,
-        "kafka": kafka,
-        "schema_registry": schema_registry,
-        "topics": topics,
-    }
     rule = ClassificationRule(context="everything")
     pods = {part: f"{pipeline.name}-{part}-0" for part in ("collector", "worker", "sink")}
     ports = {part: free_port() for part in pods}

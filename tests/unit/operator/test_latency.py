@@ -9,8 +9,6 @@ import pytest
 from holded_operator.api.v1alpha1 import HoldedPipelineStatus
 from holded_operator.gateways.interfaces import CanarySeen, LedgerTotals
 from holded_operator.latency import EVENTS_FLOW, Reading, Verdict, events_flow, latency_status
-from holded_operator.reconciler import Reconciler
-from holded_operator.reconciler import Verdict as PassVerdict
 from holded_operator.remedies import remedy
 from tests.support.operator_fakes import World, condition, pipeline
 from tests.unit.operator.samples import sample
@@ -87,18 +85,9 @@ def test_clocks_that_differ_make_no_negative_latency() -> None:
 
 @pytest.fixture
 def world() -> World:
-    return World()
-
-
-def converged(world: World, **spec: Any) -> Reconciler:
-    world.kubernetes.create(pipeline(**spec))
-    operator = world.operator()
-    for _ in range(4):
-        found = operator.reconcile(*KEY).verdict
-        world.kubernetes.make_ready()
-    assert found is PassVerdict.CONVERGED
-    world.forget_writes()
-    return operator
+    found = World()
+    found.kubernetes.create(pipeline())
+    return found
 
 
 def status(world: World) -> dict[str, Any]:
@@ -107,7 +96,7 @@ def status(world: World) -> dict[str, Any]:
 
 
 def test_canaries_that_come_and_go_at_their_pace_write_nothing(world: World) -> None:
-    operator = converged(world)
+    operator = world.converged()
     assert status(world)["latency"] == {"canaryMilliseconds": 420, "at": "2026-01-01T00:00:00Z"}
     assert condition(world, EVENTS_FLOW)["status"] == "True"
     HoldedPipelineStatus.model_validate(status(world))
@@ -119,7 +108,7 @@ def test_canaries_that_come_and_go_at_their_pace_write_nothing(world: World) -> 
 
 
 def test_canaries_that_stop_turn_a_condition_and_leave_ready_as_it_is(world: World) -> None:
-    operator = converged(world)
+    operator = world.converged()
     ready = condition(world, "Ready")
     last = CanarySeen(world.now(), 420)
     world.database.canary = lambda: last
@@ -140,7 +129,7 @@ def test_canaries_that_stop_turn_a_condition_and_leave_ready_as_it_is(world: Wor
 
 
 def test_a_database_that_cannot_be_read_leaves_what_was_known(world: World) -> None:
-    operator = converged(world)
+    operator = world.converged()
     before = status(world)
     world.database.totals = None
     world.seconds += 1000
@@ -150,7 +139,7 @@ def test_a_database_that_cannot_be_read_leaves_what_was_known(world: World) -> N
 
 
 def test_a_suspended_pipeline_has_no_latency_and_is_not_late_when_it_is_resumed(world: World) -> None:
-    operator = converged(world)
+    operator = world.converged()
     last = CanarySeen(world.now(), 420)
     world.database.canary = lambda: last
     world.kubernetes.edit("demo", suspend=True)
@@ -167,7 +156,7 @@ def test_a_suspended_pipeline_has_no_latency_and_is_not_late_when_it_is_resumed(
 
 
 def test_switching_canaries_off_takes_them_out_of_the_status(world: World) -> None:
-    operator = converged(world)
+    operator = world.converged()
     world.kubernetes.edit("demo", monitoring={"canary": {"enabled": False}})
     operator.reconcile(*KEY)
     assert "latency" not in status(world)
@@ -177,6 +166,6 @@ def test_switching_canaries_off_takes_them_out_of_the_status(world: World) -> No
 def test_the_ledger_leaves_out_canaries_that_have_arrived(world: World) -> None:
     world.kafka.ends["events.raw"] = {0: 10, 1: 20, 2: 0}
     world.database.totals = LedgerTotals(former=0, gold=11, dead_letters=3, duplicates=1, canaries=14)
-    converged(world)
+    world.converged()
     found = {key: value for key, value in status(world)["ledger"].items() if key != "at"}
     assert found == {"accepted": 16, "gold": 11, "deadLetters": 3, "duplicates": 1, "inFlight": 1}

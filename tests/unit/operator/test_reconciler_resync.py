@@ -21,17 +21,7 @@ def world() -> World:
 @pytest.fixture
 def operator(world: World) -> Reconciler:
     world.kubernetes.create(pipeline())
-    return converged(world)
-
-
-def converged(world: World) -> Reconciler:
-    found = world.operator()
-    for _ in range(4):
-        verdict = found.reconcile(*KEY).verdict
-        world.kubernetes.make_ready()
-    assert verdict is Verdict.CONVERGED
-    world.forget_writes()
-    return found
+    return world.converged()
 
 
 def resync(world: World, operator: Reconciler) -> Verdict:
@@ -53,7 +43,7 @@ def test_an_untouched_pipeline_costs_no_request_of_its_own_and_no_write(
 def test_a_resync_tells_of_a_runway_that_runs_out(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.database.partitioned_until = date(2026, 1, 9)
     world.kubernetes.create(pipeline())
-    operator = converged(world)
+    operator = world.converged()
     monkeypatch.delattr(type(world.kubernetes), "list_children")  # of a whole pass
     world.seconds += 6 * 86_400
     assert resync(world, operator) is Verdict.PROGRESSING
@@ -112,7 +102,7 @@ def test_an_edit_that_no_event_told_of_is_carried_out(world: World, operator: Re
 
 def test_an_edit_between_reading_and_writing_the_status_is_not_taken_for_known(world: World) -> None:
     world.kubernetes.create(pipeline())
-    operator = converged(world)
+    operator = world.converged()
     world.database.totals = LedgerTotals(former=0, gold=0, dead_letters=0, duplicates=0)
     write = world.kubernetes.write_status
 

@@ -2,13 +2,12 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from holded_contracts.canary import canary_pod
 from holded_contracts.topics import Artefact
 from holded_sink.batch import Decoded, Source
-
-_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 -- MySQL's DATETIME has no zone; all of ours are UTC
+from holded_sink.rows import moment_or_none
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +31,7 @@ class CanaryRow:
 def canary_of(item: Decoded, *, refused: bool) -> Canary:
     """Return what is kept of a record whose source says that it is a canary."""
     arrived = item.record.source.artefact is Artefact.SILVER and not refused
-    sent_at = _moment(item.fields["received_at"]) if arrived else None
+    sent_at = moment_or_none(item.fields["received_at"]) if arrived else None
     return Canary(item.record.source, canary_pod(item.fields["source"]), sent_at)
 
 
@@ -43,10 +42,3 @@ def newest(canaries: Iterable[Canary]) -> tuple[str, datetime] | None:
         return None
     sent_at, pod = max(arrived)
     return pod, sent_at
-
-
-def _moment(micros: int) -> datetime | None:
-    try:
-        return _EPOCH + timedelta(microseconds=micros)
-    except OverflowError:
-        return None

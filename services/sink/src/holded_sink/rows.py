@@ -148,8 +148,8 @@ def letter_row(record: Record, fields: dict[str, Any], now: datetime) -> LetterR
         _cut("type", fields["type"]),
         _cut("account_id", fields["account_id"]),
         _cut("source", fields["source"]),
-        _moment_or_none(fields["received_at"]),
-        _moment_or_none(fields["failed_at"]) or now,
+        moment_or_none(fields["received_at"]),
+        moment_or_none(fields["failed_at"]) or now,
         _cut("pipeline_version", fields["pipeline_version"]),
     )
     identity = event_id or digest(fields["topic"], fields["partition"], fields["offset"], fields["payload"])
@@ -179,7 +179,7 @@ def refused_row(
         _cut("type", fields.get("type")),
         _cut("account_id", fields.get("account_id")),
         _cut("source", fields.get("source")),
-        _moment_or_none(fields.get("received_at")),
+        moment_or_none(fields.get("received_at")),
         now,
         _cut("pipeline_version", pipeline_version),
     )
@@ -238,7 +238,8 @@ def _moment(name: str, micros: int) -> datetime:
     return _EPOCH + timedelta(microseconds=micros)
 
 
-def _moment_or_none(micros: int | None) -> datetime | None:
+def moment_or_none(micros: int | None) -> datetime | None:
+    """Return microseconds since the epoch as UTC without a zone, None for what MySQL's DATETIME does not hold."""
     if micros is None or not _MIN_MICROS <= micros < _MAX_MICROS:
         return None
     return _EPOCH + timedelta(microseconds=micros)
