@@ -74,5 +74,7 @@ class Converged:
 
     def tells(self, work: Pass, flow: Flow) -> bool:
         """Tell whether another look saw the same, so that the same status follows."""
-        seen = (self.work.parts, self.work.topics, self.work.subjects, self.flow)
-        return seen == (work.parts, work.topics, work.subjects, flow)
+        seen = (self.work.parts, self.work.topics, self.work.subjects)
+        spec = work.pipeline.spec
+        canaries = spec.collector.most_replicas if spec.monitoring.canary.enabled else 0  # of each pod one at most
+        return seen == (work.parts, work.topics, work.subjects) and flow.is_calm_since(self.flow, canaries=canaries)

@@ -145,6 +145,23 @@ def test_lag_and_ledger_are_refreshed(world: World, operator: Reconciler) -> Non
     assert set(world.writes.done) == {"status"}
 
 
+@pytest.mark.parametrize(("on_their_way", "writes"), [(1, 0), (2, 1)])
+def test_a_canary_of_each_collector_pod_on_its_way_is_no_news(
+    world: World, operator: Reconciler, on_their_way: int, writes: int
+) -> None:
+    world.kafka.ends["events.raw"] = {0: on_their_way, 1: 0, 2: 0}
+    assert resync(world, operator) is Verdict.CONVERGED
+    assert world.writes.done.count("status") == writes, world.writes.done
+
+
+def test_one_event_more_in_gold_is_told(world: World, operator: Reconciler) -> None:
+    world.kafka.ends["events.raw"] = {0: 1, 1: 0, 2: 0}
+    world.kafka.committed["tests.demo.worker"] = {0: 1}
+    world.database.totals = replace(world.database.totals or LedgerTotals(), gold=1)
+    assert resync(world, operator) is Verdict.CONVERGED
+    assert world.kubernetes.pipelines["demo"]["status"]["ledger"]["gold"] == 1
+
+
 def test_kafka_away_is_a_condition_and_heals(world: World, operator: Reconciler) -> None:
     before = world.state()
     world.kafka.error = KafkaUnavailableError("kafka:9092", "away")

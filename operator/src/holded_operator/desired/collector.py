@@ -36,7 +36,6 @@ def objects(pipeline: HoldedPipeline, images: Images, secret_checksums: Mapping[
         template=spec.pod_template,
         pre_stop_seconds=PRE_STOP_SECONDS,
     )
-    most = spec.autoscaling.max_replicas if spec.autoscaling else spec.replicas
     return (
         config,
         _service(pipeline),
@@ -49,7 +48,7 @@ def objects(pipeline: HoldedPipeline, images: Images, secret_checksums: Mapping[
         ),
         _deployment(pipeline, workload, config, secret_checksums),
         *_autoscaler(pipeline),
-        *disruption_budget(pipeline, COMPONENT, most=0 if pipeline.spec.suspend else most),
+        *disruption_budget(pipeline, COMPONENT, most=0 if pipeline.spec.suspend else spec.most_replicas),
     )
 
 

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from holded_contracts.ledger import accepted_events
 from holded_contracts.topics import worker_group
@@ -31,6 +31,17 @@ class Flow:
     ledger: Ledger | None = None
     canary: Reading | None = field(default=None, compare=False)
     """Another one each time; `status.canary_stands` tells whether that means anything."""
+
+    def is_calm_since(self, before: "Flow", *, canaries: int) -> bool:
+        """Tell whether nothing has moved but so many canaries, at most, that are on their way.
+
+        An event of somebody's that takes no longer looks the same; one that does has new canaries behind it.
+        """
+        if self.lag is None or before.lag is None or self.ledger is None or before.ledger is None:
+            return self == before
+        arrived = replace(self.ledger, accepted=before.ledger.accepted) == before.ledger
+        new = (self.lag - before.lag, self.ledger.accepted - before.ledger.accepted)
+        return arrived and all(0 <= number <= canaries for number in new)
 
 
 def observe_flow(

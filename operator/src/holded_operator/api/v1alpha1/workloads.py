@@ -164,6 +164,11 @@ class Collector(ApiModel):
     pod_template: PodTemplate = PodTemplate()
     """Additions to the pods."""
 
+    @property
+    def most_replicas(self) -> int:
+        """Pods at most."""
+        return self.autoscaling.max_replicas if self.autoscaling else self.replicas
+
 
 class Runner(StrEnum):
     """What executes the Beam pipeline."""
