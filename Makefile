@@ -124,8 +124,8 @@ bench-worker: init tools ## the worker against the same functions in a plain loo
 bench-worker-memory: init tools ## what the worker's memory does over 30 minutes
 	$(RUN)/python -m tests.bench.worker_memory
 
-bench-sink: init tools ## the sink against bare multi-row INSERT
-	$(RUN)/python -m tests.bench.sink
+bench-sink: init tools ## the sink against bare multi-row INSERT, into a table of up to ROWS=1000000
+	$(RUN)/python -m tests.bench.sink --rows $(or $(ROWS),1000000)
 
 bench-latency: init tools ## from the 202 to a SELECT at 300 events/s, on a kind cluster of its own
 	$(RUN)/python -m tests.bench.latency
