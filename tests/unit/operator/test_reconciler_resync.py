@@ -157,7 +157,7 @@ def test_a_canary_of_each_collector_pod_on_its_way_is_no_news(
 def test_one_event_more_in_gold_is_told(world: World, operator: Reconciler) -> None:
     world.kafka.ends["events.raw"] = {0: 1, 1: 0, 2: 0}
     world.kafka.committed["tests.demo.worker"] = {0: 1}
-    world.database.totals = replace(world.database.totals or LedgerTotals(), gold=1)
+    world.database.totals = LedgerTotals(former=0, gold=1, dead_letters=0, duplicates=0)
     assert resync(world, operator) is Verdict.CONVERGED
     assert world.kubernetes.pipelines["demo"]["status"]["ledger"]["gold"] == 1
 
