@@ -39,8 +39,16 @@ def sink_group(namespace: str, pipeline: str) -> str:
 
 
 def transactional_id(namespace: str, pod: str) -> str:
-    """Return the producer identity of a worker pod: stable over restarts, so a new pod fences its predecessor."""
+    """Return a producer's identity, by its owner: stable over restarts, so a new pod fences its predecessor."""
     return f"{namespace}.{pod}"
+
+
+def flink_writer(pipeline: str, partition: int) -> str:
+    """Return the producer identity of whoever writes what becomes of a raw partition on Flink.
+
+    No pod has this name, for it has an underscore, so it is nobody's identity on the embedded runner.
+    """
+    return f"{pipeline}.flink_{partition}"
 
 
 def group_instance_id(pod: str, partitions: int) -> str:

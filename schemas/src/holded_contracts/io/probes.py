@@ -3,12 +3,14 @@
 Liveness comes from progress: a main loop that stops beating is restarted, although its process is there.
 """
 
+import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import MappingProxyType
 
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
 
 
 class Heartbeat:
@@ -31,7 +33,7 @@ class Probes:
     """HTTP server with /health, /ready and /metrics, in a daemon thread.
 
     health is 503 when the heartbeat is older than `max_silence_seconds`; ready is 503 with the reason while `ready`
-    returns one, and otherwise tells what `describe` returns.
+    returns one, and otherwise tells what `describe` returns. `documents` are further paths, each answered in JSON.
     """
 
     def __init__(
@@ -42,10 +44,14 @@ class Probes:
         ready: Callable[[], str | None],
         describe: Callable[[], str] = lambda: "ready",
         max_silence_seconds: float = 120.0,
+        registry: CollectorRegistry = REGISTRY,
+        documents: Mapping[str, Callable[[], object]] = MappingProxyType({}),
     ) -> None:
+        known = " ".join(("/health", "/ready", "/metrics", *documents))
+
         def answer(path: str) -> tuple[int, str, bytes]:
             if path == "/metrics":
-                return 200, CONTENT_TYPE_LATEST, generate_latest()
+                return 200, CONTENT_TYPE_LATEST, generate_latest(registry)
             if path == "/health":
                 age = heartbeat.age()
                 alive = age <= max_silence_seconds
@@ -53,7 +59,9 @@ class Probes:
             if path == "/ready":
                 reason = ready()
                 return (200 if reason is None else 503), "text/plain", f"{reason or describe()}\n".encode()
-            return 404, "text/plain", b"known paths: /health /ready /metrics\n"
+            if path in documents:
+                return 200, "application/json", json.dumps(documents[path]()).encode()
+            return 404, "text/plain", f"known paths: {known}\n".encode()
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:

@@ -25,7 +25,7 @@ from holded_worker.io.producer import TransactionalProducer
 from holded_worker.io.readback import SilverReadback, microseconds_ago
 from holded_worker.io.topology import Admin, Topology, read_topology
 from holded_worker.metrics import Metrics
-from holded_worker.outputs import OutputBuilder
+from holded_worker.outputs import OutputBuilder, spans
 from holded_worker.pipeline import now_micros
 from holded_worker.rescue import Rescue
 
@@ -71,7 +71,7 @@ class Driver:
         self._heartbeat = heartbeat
         self._stop = stop
         self._consumer = RawConsumer(settings, on_assigned=self._on_assigned, on_revoked=self._on_revoked)
-        self._producer = TransactionalProducer(settings, waiting=self._waiting)
+        self._producer = TransactionalProducer(settings, identity=settings.pod_name, waiting=self._waiting)
         self._schemas = WriterSchemas(registry, settings.topics)
         self._readback = SilverReadback(settings, self._admin)
         self._rescue = Rescue(self._schemas, Rules.of(settings))
@@ -180,7 +180,7 @@ class Driver:
                 index.add_new((event["event_id"] for event in silver), silver[-1]["processed_at"])
         self._limit_indexes()
         self._faults.spend(_size(batch), result.unforeseen)
-        self._metrics.committed(batch, result)
+        self._metrics.committed(_size(batch), result)
 
     def _run_pipeline(self, batch: Batch) -> BatchResult:
         schemas = self._schemas.lookup(record for records in batch.values() for record in records)
@@ -207,7 +207,7 @@ class Driver:
             return result
         topology, now = self._current_topology(), now_micros()
         result = self._rescue.without_unwritable(
-            batch, result, lambda records, of: list(outputs.build(records, of, topology, now)), now
+            batch, result, lambda records, of: list(outputs.build(spans(records), of, topology, now)), now
         )
         self._faults.check(_size(batch), result.unforeseen)
         self._commit(batch, result, outputs)
@@ -219,7 +219,7 @@ class Driver:
         self._producer.begin()
         try:
             with self._metrics.timed("produce"):
-                self._producer.send(outputs.build(batch, result, topology, now))
+                self._producer.send(outputs.build(spans(batch), result, topology, now))
             with self._metrics.timed("commit"):
                 self._producer.commit(self._consumer.offsets_after(batch), self._consumer.group_metadata())
         except FatalError:

@@ -27,6 +27,7 @@ from holded_worker.pipeline import (
     Silver,
     batches,
     build_pipeline,
+    once,
 )
 
 PIECE = 128
@@ -42,7 +43,7 @@ class BatchResult:
     def __init__(self) -> None:
         self.silver: dict[int, list[SilverRecord]] = {}
         self.dead: dict[int, list[DeadLetter]] = {}
-        self.duplicates: dict[int, list[bytes]] = {}
+        self.duplicates: dict[int, list[Duplicate]] = {}
 
     def collect(self, output: str, partition: int, items: list[Any]) -> None:
         """Take a list from one of the pipeline's outputs."""
@@ -116,18 +117,7 @@ class _DropKnown(beam.DoFn):
             yield element
             return
         seen = run.seen.setdefault(element.partition, set())
-        yield PartitionBatch(
-            element.partition,
-            [_once(item, known, seen) if isinstance(item, Silver) else item for item in element.items],
-        )
-
-
-def _once(item: Silver, known: Container[bytes], seen: set[bytes]) -> Silver | Duplicate:
-    event_id = item.record["event_id"]
-    if event_id in seen or event_id in known:
-        return Duplicate(event_id)
-    seen.add(event_id)
-    return item
+        yield element.of([once(item, known, seen) if isinstance(item, Silver) else item for item in element.items])
 
 
 class _Collect(beam.DoFn):
@@ -161,7 +151,7 @@ class EmbeddedRunner:
         build_pipeline(
             pipeline,
             _ReadFeed(self._number),
-            ProcessEvents(rules, schemas=_RunSchemas(self._number), deduplicate=_DropKnown(self._number)),
+            ProcessEvents(rules, schemas=_RunSchemas(self._number), deduplicate=batches(_DropKnown(self._number))),
             lambda output: beam.ParDo(_Collect(self._number, output)),
         )
         self._proto = pipeline.to_runner_api(default_environment=EmbeddedPythonEnvironment.default())

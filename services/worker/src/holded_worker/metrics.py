@@ -3,7 +3,6 @@
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
 
@@ -30,6 +29,11 @@ class Metrics:
             ["kind"],
             registry=registry,
         )
+        self._replayed = Counter(
+            f"{prefix}_replayed_records",
+            "Raw records that Flink replayed although what became of them had been written; they were dropped.",
+            registry=registry,
+        )
         self._batch_records = Histogram(
             f"{prefix}_batch_records",
             "Raw records in a batch.",
@@ -45,7 +49,11 @@ class Metrics:
         )
         self._lag = Gauge(f"{prefix}_lag_records", "Raw records not yet read.", ["partition"], registry=registry)
         self._index = Gauge(
-            f"{prefix}_dedup_ids", "Event ids in the deduplication index.", ["partition"], registry=registry
+            f"{prefix}_dedup_ids",
+            "Event ids in the deduplication index.",
+            ["partition"],
+            registry=registry,
+            multiprocess_mode="mostrecent",
         )
         self._index_bytes = Gauge(
             f"{prefix}_dedup_bytes", "Memory of the deduplication index.", ["partition"], registry=registry
@@ -71,9 +79,8 @@ class Metrics:
         yield
         self._seconds.labels(step).observe(time.perf_counter() - began)
 
-    def committed(self, batch: Mapping[int, list[Any]], result: BatchResult) -> None:
-        """Count a batch."""
-        size = sum(len(records) for records in batch.values())
+    def committed(self, size: int, result: BatchResult) -> None:
+        """Count a batch of so many records."""
         self._records.inc(size)
         self._batch_records.observe(size)
         self._silver.inc(sum(len(records) for records in result.silver.values()))
@@ -81,6 +88,14 @@ class Metrics:
         for letters in result.dead.values():
             for letter in letters:
                 self._dead.labels(letter["reason"]).inc()
+
+    def index(self, partition: int, ids: int) -> None:
+        """Show one index by its number of ids."""
+        self._index.labels(partition).set(ids)
+
+    def replayed(self, records: int) -> None:
+        """Count records that came once more although they had been written."""
+        self._replayed.inc(records)
 
     def fault(self, kind: str) -> None:
         """Count a fault: transient or fatal."""

@@ -8,7 +8,7 @@ from zlib import crc32
 from holded_contracts.settings import WorkerSettings
 from holded_contracts.topics import Artefact
 from holded_worker.domain.analytics import increments
-from holded_worker.domain.records import RawRecord
+from holded_worker.domain.records import RawRecord, Span
 from holded_worker.embedded import BatchResult
 from holded_worker.io.codec import Encoders
 from holded_worker.io.producer import OutputRecord
@@ -28,10 +28,10 @@ class OutputBuilder:
         self._encoders = encoders
 
     def build(
-        self, batch: Mapping[int, list[RawRecord]], result: BatchResult, topology: Topology, now: int
+        self, spans: Mapping[int, Span], result: BatchResult, topology: Topology, now: int
     ) -> Iterator[OutputRecord]:
-        """Yield every record of the batch's transaction; `now` in microseconds."""
-        for partition, records in batch.items():
+        """Yield every record of a batch's transaction, given what it spans by partition; `now` in microseconds."""
+        for partition, span in spans.items():
             silver, dead = result.silver.get(partition, []), result.dead.get(partition, [])
             for event in silver:
                 at = event["processed_at"] // 1000
@@ -41,7 +41,7 @@ class OutputBuilder:
                 yield self._record(
                     Artefact.DEAD_LETTER, dead_letter_partition, letter["event_id"], letter, letter["failed_at"]
                 )
-            entry = self._ledger_entry(partition, records, result, topology, now)
+            entry = self._ledger_entry(partition, span, result, topology, now)
             key = f"{topology.raw_topic_id}:{partition}".encode()
             yield self._record(Artefact.LEDGER, topology.target(Artefact.LEDGER, partition), key, entry, now)
         # Counted over all partitions of the batch, which makes fewer of them; an account's are in one partition.
@@ -57,15 +57,15 @@ class OutputBuilder:
         return OutputRecord(getattr(self._topics, artefact), partition, key, value, at // 1000)
 
     def _ledger_entry(
-        self, partition: int, records: list[RawRecord], result: BatchResult, topology: Topology, now: int
+        self, partition: int, span: Span, result: BatchResult, topology: Topology, now: int
     ) -> dict[str, Any]:
         return {
             "topic": self._topics.raw,
             "topic_id": topology.raw_topic_id,
             "partition": partition,
-            "first_offset": records[0].offset,
-            "last_offset": records[-1].offset,
-            "records": len(records),
+            "first_offset": span.first,
+            "last_offset": span.last,
+            "records": span.records,
             "silver": len(result.silver.get(partition, ())),
             "dead_letters": len(result.dead.get(partition, ())),
             "duplicates": len(result.duplicates.get(partition, ())),
@@ -73,3 +73,8 @@ class OutputBuilder:
             "worker": self._worker,
             "pipeline_version": self._version,
         }
+
+
+def spans(batch: Mapping[int, list[RawRecord]]) -> dict[int, Span]:
+    """Return what a batch spans, by partition."""
+    return {partition: Span.of(records) for partition, records in batch.items()}

@@ -8,7 +8,7 @@ Source, deduplication and what becomes of the outputs differ by runner and are g
 
 import pickle
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -32,7 +32,7 @@ from holded_worker.domain.records import DeadLetter, RawEvent, RawRecord, Refusa
 log = structlog.get_logger()
 
 SILVER, DEAD, DUPLICATES = "silver", "dead", "duplicates"
-"""Outputs of ProcessEvents, each a PartitionBatch of silver records, dead letters or event ids of duplicates."""
+"""Outputs of ProcessEvents, each a PartitionBatch of silver records, dead letters or Duplicate."""
 
 
 class Silver(NamedTuple):
@@ -51,19 +51,41 @@ class Duplicate(NamedTuple):
     """An event that was in silver before."""
 
     event_id: bytes
+    offset: int
+
+    @classmethod
+    def of(cls, item: Silver) -> "Duplicate":
+        """Return what stands for a silver record that is one too many."""
+        return cls(item.record["event_id"], item.record["raw_offset"])
+
+
+class Origin(NamedTuple):
+    """Where a batch was read, for runners whose output edge is far from their source."""
+
+    start: int
+    """Offset from which on records were looked for: all before it are in earlier batches."""
+    records: int
+    """How many were found."""
+    read_at: int
+    """When, in nanoseconds; tells two reads of the same records apart."""
 
 
 class PartitionBatch:
     """A raw partition and what became of its records so far. No tuple, so that Beam asks our coder about it."""
 
-    __slots__ = ("items", "partition")
+    __slots__ = ("items", "origin", "partition")
 
-    def __init__(self, partition: int, items: list[Any]) -> None:
+    def __init__(self, partition: int, items: list[Any], origin: Origin | None = None) -> None:
         self.partition = partition
         self.items = items
+        self.origin = origin
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return PartitionBatch, (self.partition, self.items)
+        return PartitionBatch, (self.partition, self.items, self.origin)
+
+    def of(self, items: list[Any]) -> "PartitionBatch":
+        """Return a batch of the same place with other items."""
+        return PartitionBatch(self.partition, items, self.origin)
 
     def map(self, step: Callable[[Any], Any], rescue: Callable[[Any, Exception], Any]) -> "PartitionBatch":
         """Return the batch with a step applied to all that is no dead letter yet.
@@ -76,7 +98,7 @@ class PartitionBatch:
             raise  # of the process, not of an event
         except Exception:  # noqa: BLE001 -- a bug may raise anything
             items = [item if isinstance(item, Dead) else _alone(step, item, rescue) for item in self.items]
-        return PartitionBatch(self.partition, items)
+        return self.of(items)
 
 
 def _alone(step: Callable[[Any], Any], item: Any, rescue: Callable[[Any, Exception], Any]) -> Any:
@@ -194,27 +216,27 @@ class Route(beam.DoFn):
 
     def process(self, element: Any) -> Iterator[Any]:
         """Split one list into three; an empty one is not put out."""
-        partition, items = element.partition, element.items
+        items = element.items
         silver = [item.record for item in items if isinstance(item, Silver)]
         dead = [item.letter for item in items if isinstance(item, Dead)]
-        duplicates = [item.event_id for item in items if isinstance(item, Duplicate)]
+        duplicates = [item for item in items if isinstance(item, Duplicate)]
         if silver:
-            yield PartitionBatch(partition, silver)
+            yield element.of(silver)
         if dead:
-            yield pvalue.TaggedOutput(DEAD, PartitionBatch(partition, dead))
+            yield pvalue.TaggedOutput(DEAD, element.of(dead))
         if duplicates:
-            yield pvalue.TaggedOutput(DUPLICATES, PartitionBatch(partition, duplicates))
+            yield pvalue.TaggedOutput(DUPLICATES, element.of(duplicates))
 
 
 class ProcessEvents(beam.PTransform):
     """Batches of RawRecord to the outputs SILVER, DEAD and DUPLICATES; every record is in exactly one of them.
 
-    `deduplicate` is a DoFn from PartitionBatch to PartitionBatch that replaces each Silver seen before by a Duplicate.
+    `deduplicate` takes PartitionBatch to PartitionBatch and replaces each Silver seen before by a Duplicate.
     It stands last: what a record becomes then never depends on how records were cut into batches, and an id counts as
     seen only when it truly reached silver. Dead letters are deduplicated by gold.
     """
 
-    def __init__(self, rules: Rules, *, schemas: SchemaSource, deduplicate: beam.DoFn) -> None:
+    def __init__(self, rules: Rules, *, schemas: SchemaSource, deduplicate: beam.PTransform) -> None:
         super().__init__()
         self._rules = rules
         self._schemas = schemas
@@ -232,7 +254,7 @@ class ProcessEvents(beam.PTransform):
             | "Enrich" >> batches(Enrich(self._rules))
             | "Classify" >> batches(Classify(self._rules))
             | "Score" >> batches(Score(self._rules))
-            | "Deduplicate" >> batches(self._deduplicate)
+            | "Deduplicate" >> self._deduplicate
             | "Route" >> route.with_outputs(DEAD, DUPLICATES, main=SILVER)
         )
 
@@ -251,6 +273,15 @@ def build_pipeline(pipeline: beam.Pipeline, source: beam.PTransform, process: Pr
     outputs = pipeline | "Read" >> source | "ProcessEvents" >> process
     for name in (SILVER, DEAD, DUPLICATES):
         _ = outputs[name] | f"Write {name}" >> output(name)
+
+
+def once(item: Silver, known: Container[bytes], seen: set[bytes]) -> Silver | Duplicate:
+    """Return an item that is in neither of the two, and put it into `seen`; a duplicate in place of one that is."""
+    event_id = item.record["event_id"]
+    if event_id in seen or event_id in known:
+        return Duplicate.of(item)
+    seen.add(event_id)
+    return item
 
 
 def now_micros() -> int:

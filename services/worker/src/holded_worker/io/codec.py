@@ -39,9 +39,13 @@ class WriterSchemas:
         """
         headers = {record.value[: wire.HEADER_SIZE] for record in records if record.value is not None}
         for schema_id in {found for header in headers if (found := _schema_id(header)) is not None}:
-            if schema_id not in self._known and self._unknown.get(schema_id, 0.0) < time.monotonic():
-                self._ask(schema_id)
+            self.find(schema_id)
         return self._known
+
+    def find(self, schema_id: int) -> None:
+        """Look one id up; errors as in `lookup`."""
+        if schema_id not in self._known and self._unknown.get(schema_id, 0.0) < time.monotonic():
+            self._ask(schema_id)
 
     def writer_schema(self, schema_id: int) -> Any | None:
         """Return a schema that has been looked up."""

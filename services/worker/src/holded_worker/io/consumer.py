@@ -112,7 +112,7 @@ class RawConsumer:
         for message in messages:
             error = message.error()
             if error is None:
-                records.append(_raw_record(self._topic, message))
+                records.append(raw_record(self._topic, message))
             elif is_fatal(error):
                 raise FatalError(f"consume: {error}")
             else:
@@ -235,7 +235,8 @@ class RawConsumer:
         self.connected = any(broker.get("state") == "UP" for broker in brokers)
 
 
-def _raw_record(topic: str, message: Message) -> RawRecord:
+def raw_record(topic: str, message: Message) -> RawRecord:
+    """Return a message of raw as what the pipeline reads."""
     headers = message.headers()
     traceparent = _traceparent(headers) if headers else None
     return RawRecord(topic, message.partition(), message.offset(), message.value(), traceparent)

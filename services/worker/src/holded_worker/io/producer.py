@@ -32,17 +32,18 @@ class OutputRecord(NamedTuple):
 class TransactionalProducer:
     """Writes a batch's outputs and its raw offsets in one Kafka transaction.
 
-    The transactional id is the pod's: a new process of the same pod fences its predecessor and aborts what it left
-    open. Calls that Kafka does not answer are repeated for as long as `waiting` does not raise.
+    Who claims the same identity later fences the earlier one and aborts what that left open. Calls that Kafka does not
+    answer are repeated for as long as `waiting` does not raise.
     """
 
-    def __init__(self, settings: WorkerSettings, *, waiting: Callable[[], None]) -> None:
+    def __init__(self, settings: WorkerSettings, *, identity: str, waiting: Callable[[], None]) -> None:
+        """Take the identity, which is unique in the pipeline's namespace."""
         self._waiting = waiting
         self._producer = Producer(
             {
                 **settings.kafka.client_config(),
                 "client.id": settings.pod_name,
-                "transactional.id": transactional_id(settings.pipeline.namespace, settings.pod_name),
+                "transactional.id": transactional_id(settings.pipeline.namespace, identity),
                 "transaction.timeout.ms": TRANSACTION_TIMEOUT_MS,
                 # Silver grows with raw: its new partitions must be known by the time raw's are read.
                 "topic.metadata.refresh.interval.ms": 10_000,
