@@ -82,7 +82,9 @@ class FlinkCluster:
 
 def _news(log: str) -> str:
     """Return the lines about jobs and faults of a Flink log."""
-    return "\n".join(line for line in log.splitlines() if " INFO " not in line or "Job" in line or "estor" in line)[-6000:]
+    return "\n".join(line for line in log.splitlines() if " INFO " not in line or "Job" in line or "estor" in line)[
+        -6000:
+    ]
 
 
 @contextmanager

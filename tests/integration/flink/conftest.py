@@ -84,7 +84,7 @@ class Flink:
 
     def start_ready(self, **changes: Any) -> Supervised:
         supervised = self.start(**changes)
-        wait_until(supervised.ready, timeout=90, what="the job runs")
+        wait_until(supervised.ready, timeout=150, what="the job runs")
         return supervised
 
     def end(self) -> None:

@@ -17,6 +17,7 @@ from holded_worker.domain.process import MAX_RECORD_BYTES, process
 from holded_worker.domain.records import RawRecord
 from holded_worker.domain.sanitize import MAX_DEPTH, read_json
 from holded_worker.embedded import EmbeddedRunner
+from holded_worker.pipeline import Duplicate
 from tests.unit.worker.hostile import VALUES_OF_RECORDS
 from tests.unit.worker.samples import NOW, RAW_SCHEMA_ID, RULES, Schemas
 
@@ -124,7 +125,7 @@ def test_any_partition_is_conserved_however_it_is_cut_into_batches(runner, value
         if outcome.dead is not None:
             expected_dead.append(outcome.dead)
         elif outcome.silver is not None and outcome.silver["event_id"] in seen:
-            expected_duplicates.append(outcome.silver["event_id"])
+            expected_duplicates.append(Duplicate(outcome.silver["event_id"], record.offset))
         elif outcome.silver is not None:
             seen.add(outcome.silver["event_id"])
             expected_silver.append(outcome.silver)

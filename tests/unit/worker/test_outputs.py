@@ -8,7 +8,7 @@ from holded_contracts.settings import KafkaSettings, PipelineSettings, SchemaReg
 from holded_contracts.topics import Artefact
 from holded_worker.embedded import EmbeddedRunner
 from holded_worker.io.topology import Topology
-from holded_worker.outputs import OutputBuilder
+from holded_worker.outputs import OutputBuilder, spans
 from tests.unit.worker.samples import NOW, RAW_SCHEMA_ID, RULES, event, raw_record
 
 SCHEMAS = {RAW_SCHEMA_ID: wire.parsed_schema(Artefact.RAW)}
@@ -39,7 +39,7 @@ def test_every_record_of_a_batch_is_in_one_column_of_its_partition_s_ledger_entr
     }
     result = EmbeddedRunner(RULES).run(batch, {0: set(), 3: {b"k" * 16}}, SCHEMAS)
     topology = Topology(raw_topic_id="raw-id", partitions=dict.fromkeys(Artefact, 2) | {Artefact.SILVER: 4})
-    built = list(OutputBuilder(SETTINGS, PlainEncoders()).build(batch, result, topology, NOW))  # type: ignore[arg-type]
+    built = list(OutputBuilder(SETTINGS, PlainEncoders()).build(spans(batch), result, topology, NOW))  # type: ignore[arg-type]
 
     entries: list[Any] = [output.value for output in built if output.topic == SETTINGS.topics.ledger]
     columns = ("partition", "first_offset", "last_offset", "records", "silver", "dead_letters", "duplicates")

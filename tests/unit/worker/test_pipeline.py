@@ -9,6 +9,7 @@ from holded_worker.dedup import DedupIndex
 from holded_worker.domain.process import process
 from holded_worker.domain.records import RawRecord
 from holded_worker.embedded import EmbeddedRunner
+from holded_worker.pipeline import Duplicate
 from tests.unit.worker.samples import RAW_SCHEMA_ID, RULES, Schemas, event, raw_record
 
 SCHEMAS = {RAW_SCHEMA_ID: wire.parsed_schema(Artefact.RAW)}
@@ -42,7 +43,7 @@ def test_every_record_lands_in_one_output(runner):
         (b"a" * 16, 0),
         (b"b" * 16, 6),
     ]
-    assert result.duplicates == {0: [b"a" * 16, b"k" * 16]}
+    assert result.duplicates == {0: [Duplicate(b"a" * 16, 1), Duplicate(b"k" * 16, 2)]}
     assert [letter["offset"] for letter in result.dead[0]] == [3, 4, 5]
     assert result.count(0) == len(records)
     assert len(index) == 1, "the index changes only when the transaction has been committed"

@@ -30,11 +30,6 @@ class Span(NamedTuple):
     records: int
     """May be fewer than there are offsets between the two."""
 
-    @classmethod
-    def of(cls, records: "list[RawRecord]") -> "Span":
-        """Return the span of records in the order of their offsets, at least one."""
-        return cls(records[0].offset, records[-1].offset, len(records))
-
 
 class RawEvent(NamedTuple):
     """A decoded raw record: who sent what and when, the payload still untouched."""

@@ -113,6 +113,9 @@ class Supervisor:
                 self._points.refuse(restore)
 
     def _observe(self, job: Job) -> None:
+        if job.state in {"INITIALIZING", "CREATED"}:
+            self.status = Status(job.state, job.job_id, job.name.removeprefix(self._prefix))
+            return
         checkpoints = self._manager.checkpoints(job.job_id)
         if checkpoints.newest is not None:
             self._points.note(checkpoints.newest)
