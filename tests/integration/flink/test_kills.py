@@ -15,7 +15,7 @@ from tests.support.waiting import wait_until
 pytestmark = pytest.mark.integration
 
 STEP = 50
-PAUSE_SECONDS = 0.05
+PAUSE_SECONDS = 0.2
 
 
 class Flow:
@@ -52,6 +52,7 @@ def flowing(raw: RawTopic) -> Iterator[Flow]:
         thread.join(30)
 
 
+@pytest.mark.timeout(900)
 def test_nothing_is_lost_or_doubled_whatever_is_killed(flink: Flink, raw: RawTopic, state: Topics) -> None:
     supervised = flink.start_ready()
     cluster = flink.cluster
@@ -59,9 +60,9 @@ def test_nothing_is_lost_or_doubled_whatever_is_killed(flink: Flink, raw: RawTop
     def goes_on(what: str) -> None:
         """Wait until more has been committed than was sent so far, and a checkpoint stands before the next kill."""
         sent = sum(state.end_offsets(Artefact.RAW).values())
-        wait_until(lambda: sum(state.committed().values()) >= sent, timeout=120, what=f"{what}: events come out")
-        wait_until(supervised.ready, timeout=60, what=f"{what}: the job runs")
-        wait_until(lambda: supervised.job()["checkpoint_age_seconds"] < 10, timeout=60, what=f"{what}: a checkpoint")
+        wait_until(lambda: sum(state.committed().values()) >= sent, timeout=240, what=f"{what}: events come out")
+        wait_until(supervised.ready, timeout=120, what=f"{what}: the job runs")
+        wait_until(lambda: supervised.job()["checkpoint_age_seconds"] < 10, timeout=120, what=f"{what}: a checkpoint")
 
     kills: list[tuple[str, Callable[[], None]]] = [
         ("worker process", cluster.kill_harness),
@@ -75,7 +76,7 @@ def test_nothing_is_lost_or_doubled_whatever_is_killed(flink: Flink, raw: RawTop
         for what, kill in kills:
             kill()
             goes_on(what)
-    wait_until(state.drained, timeout=120)
+    wait_until(state.drained, timeout=240)
 
     found = Counter(value["event_id"] for value in state.values(Artefact.SILVER))
     assert found == Counter(identity(event(number)) for number in range(flow.sent))

@@ -36,6 +36,8 @@ def options(settings: WorkerSettings, flink: FlinkSettings, restore: str | None)
         # Of one process per TaskManager: two would take turns, and fence each other's transactions.
         "--sdk_worker_parallelism=1",
         "--streaming",
+        # By pip, which our image has no more of than this environment.
+        "--experiments=disable_logging_submission_environment",
         f"--parallelism={flink.parallelism}",
         f"--checkpointing_interval={flink.checkpoint_interval_ms}",
         "--externalized_checkpoints_enabled",

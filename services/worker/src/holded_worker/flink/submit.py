@@ -32,7 +32,7 @@ def main() -> None:
     """Supervise until SIGTERM or SIGINT. The job is left running: the next supervisor adopts it."""
     settings = WorkerSettings()
     configure_logging(settings, service="worker")
-    for chatty in ("apache_beam", "httpx", "root"):
+    for chatty in ("apache_beam", "httpx"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     stop = threading.Event()
 
