@@ -1,6 +1,7 @@
 """The supervisor of a Flink job: exactly one, adopted, replaced by savepoint, brought back from what is newest."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,7 @@ class World:
         self.flink = FakeFlink()
         self.submitted: list[str | None] = []
         self.members = 0
+        self.refused = False
         self.now = 1000.0
         self.points = RestorePoints("s3://state", "tests.demo")
         self.supervisor = self.new_supervisor()
@@ -93,9 +95,13 @@ class World:
             points=self.points,
             savepoints="s3://state/savepoints",
             members=lambda: self.members,
-            submit=self.submitted.append,
+            submit=self.submit,
             clock=lambda: self.now,
         )
+
+    def submit(self, restore: str | None) -> Callable[[], bool]:
+        self.submitted.append(restore)
+        return lambda: self.refused
 
     def turn(self) -> str | None:
         self.supervisor.turn()
@@ -133,7 +139,7 @@ def test_without_a_job_one_is_submitted_and_never_a_second(world: World) -> None
 
 def test_a_submission_that_never_appears_is_repeated(world: World) -> None:
     world.turn()
-    world.now += 100
+    world.now += 400
     world.turn()
     assert world.submitted == [None, None]
 
@@ -205,6 +211,14 @@ def test_what_cannot_be_restored_from_is_given_up_and_the_committed_offsets_have
     world.points.note("s3://state/chk-5")
     world.turn()
     world.flink.add(NEW, "a", "FAILED", started=world.now)
+    world.turn()
+    assert world.submitted == ["s3://state/chk-5", None]
+
+
+def test_a_path_that_the_job_server_fails_on_is_given_up_as_well(world: World) -> None:
+    world.points.note("s3://state/chk-5")
+    world.refused = True
+    world.turn()
     world.turn()
     assert world.submitted == ["s3://state/chk-5", None]
 

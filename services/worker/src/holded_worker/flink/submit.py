@@ -8,6 +8,8 @@ from collections.abc import Callable
 from types import FrameType
 
 import structlog
+from apache_beam.runners.runner import PipelineState
+from grpc import RpcError
 from prometheus_client import Gauge
 
 from holded_contracts.io.logs import configure_logging
@@ -16,7 +18,7 @@ from holded_contracts.settings import FlinkSettings, WorkerSettings
 from holded_worker.flink.job import make_job
 from holded_worker.flink.job_settings import job_name, job_prefix
 from holded_worker.flink.restore_points import RestorePoints
-from holded_worker.flink.supervisor import Supervisor
+from holded_worker.flink.supervisor import Submission, Supervisor
 from holded_worker.io.errors import TransientError
 from holded_worker.io.group_offsets import GroupOffsets
 from holded_worker.io.jobmanager import JobManager
@@ -53,8 +55,16 @@ def supervise(settings: WorkerSettings, flink: FlinkSettings, stop: threading.Ev
     heartbeat = Heartbeat()
     manager, offsets = JobManager(flink.jobmanager_url), GroupOffsets(settings)
 
-    def submit(restore: str | None) -> None:
-        make_job(settings, flink, restore).run()
+    def submit(restore: str | None) -> Submission:
+        result = make_job(settings, flink, restore).run()
+
+        def over() -> bool:
+            try:
+                return bool(PipelineState.is_terminal(result.state))
+            except RpcError:
+                return False  # nobody knows; Flink will show the job, or not
+
+        return over
 
     supervisor = Supervisor(
         job_prefix(settings),

@@ -10,8 +10,11 @@ from holded_worker.flink.restore_points import RestorePoints
 from holded_worker.io.errors import TransientError
 from holded_worker.io.jobmanager import Job, JobManager, SavepointFailedError
 
-_APPEARS_SECONDS = 90.0
+_APPEARS_SECONDS = 300.0
 """Time in which a submitted job is expected among Flink's jobs; until then no other is submitted."""
+
+type Submission = Callable[[], bool]
+"""Tells whether a submission is known to be over."""
 
 log = structlog.get_logger()
 
@@ -40,7 +43,7 @@ class Supervisor:
         points: RestorePoints,
         savepoints: str,
         members: Callable[[], int],
-        submit: Callable[[str | None], None],
+        submit: Callable[[str | None], Submission],
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Take names as in job_settings; `members` counts the consumer group's, `submit` starts a job from a path."""
@@ -56,8 +59,8 @@ class Supervisor:
         self._fault: str | None = "has not asked Flink yet"
         self._savepoint: tuple[str, str] | None = None
         """Job and request of a savepoint that was begun."""
-        self._submitted: tuple[float, str | None] | None = None
-        """When a job was submitted that has not been seen yet, and from which path."""
+        self._submitted: tuple[float, str | None, Submission] | None = None
+        """When a job was submitted that has not been seen yet, from which path, and whether it failed."""
 
     def not_ready(self) -> str | None:
         """Return why the wished job does not run, None when it does."""
@@ -105,9 +108,9 @@ class Supervisor:
         """Notice a job that was submitted and is over before it has ever run: its path is of no use then."""
         if self._submitted is None:
             return
-        since, restore = self._submitted
+        since, restore, over = self._submitted
         ours = [job for job in jobs if job.name == self._wished and job.started_ms >= since * 1000 - 1000]
-        if ours and all(job.over for job in ours):
+        if all(job.over for job in ours) and (ours or over()):
             self._submitted = None
             if restore is not None:
                 self._points.refuse(restore)
@@ -158,10 +161,10 @@ class Supervisor:
             return f"waiting for {members} members to leave the consumer group: workers of runner Embedded"
         restore = self._points.newest()
         log.info("submitting the job", name=self._wished, restore=restore)
-        self._submitted = self._clock(), restore
+        since = self._clock()
         try:
-            self._submit(restore)
+            over = self._submit(restore)
         except Exception as error:  # noqa: BLE001 -- gRPC's and Beam's errors have no common base
-            self._submitted = None
             raise TransientError(f"submit the job: {error!r}") from error
+        self._submitted = since, restore, over
         return "submitted"
