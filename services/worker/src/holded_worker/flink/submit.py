@@ -9,7 +9,6 @@ from types import FrameType
 
 import structlog
 from apache_beam.runners.runner import PipelineState
-from grpc import RpcError
 from prometheus_client import Gauge
 
 from holded_contracts.io.logs import configure_logging
@@ -61,7 +60,7 @@ def supervise(settings: WorkerSettings, flink: FlinkSettings, stop: threading.Ev
         def over() -> bool:
             try:
                 return bool(PipelineState.is_terminal(result.state))
-            except RpcError:
+            except Exception:  # noqa: BLE001 -- gRPC is Beam's dependency, not ours
                 return False  # nobody knows; Flink will show the job, or not
 
         return over
