@@ -110,7 +110,8 @@ def flink_cluster(folder: Path, *, taskmanagers: int = 1) -> Iterator[FlinkClust
         "state.checkpoints.dir": f"file://{state}/checkpoints",
         "state.checkpoints.num-retained": 3,
         "heartbeat.interval": 1000,
-        "heartbeat.timeout": 30_000,  # a part that is killed is noticed by its connections
+        # After a JobManager has died, its jobs keep their slots for so long.
+        "heartbeat.timeout": 10_000,
         "cluster.registration.error-delay": 500,
         "restart-strategy.type": "fixed-delay",
         "restart-strategy.fixed-delay.attempts": 2_147_483_647,

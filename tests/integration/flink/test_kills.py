@@ -61,7 +61,7 @@ def test_nothing_is_lost_or_doubled_whatever_is_killed(flink: Flink, raw: RawTop
         """Wait until more has been committed than was sent so far, and a checkpoint stands before the next kill."""
         sent = sum(state.end_offsets(Artefact.RAW).values())
         wait_until(lambda: sum(state.committed().values()) >= sent, timeout=240, what=f"{what}: events come out")
-        wait_until(supervised.ready, timeout=120, what=f"{what}: the job runs")
+        wait_until(supervised.ready, timeout=240, what=f"{what}: the job runs")
         wait_until(lambda: supervised.job()["checkpoint_age_seconds"] < 10, timeout=120, what=f"{what}: a checkpoint")
 
     kills: list[tuple[str, Callable[[], None]]] = [
