@@ -11,6 +11,7 @@ from holded_contracts.settings import (
     CollectorLimits,
     CollectorSettings,
     Cors,
+    FlinkSettings,
     KafkaSettings,
     MySQLSettings,
     PipelineSettings,
@@ -49,6 +50,9 @@ COMMON: dict[str, Any] = {
             batch=WorkerBatch(max_events=7),
             classification_rules=(ClassificationRule(context="wallets", domains=("Wallet", "a,b")),),
             quality_weights=QualityWeights(validity=1),
+            flink=FlinkSettings(
+                jobmanager_url="http://wallet-flink:8081", state_url="s3://bucket/state", parallelism=3
+            ),
         ),
     ],
     ids=lambda settings: type(settings).__name__,

@@ -14,7 +14,13 @@ from holded_contracts.settings.common import (
 )
 from holded_contracts.settings.render import render_env
 from holded_contracts.settings.sink import SinkBatch, SinkSettings
-from holded_contracts.settings.worker import ClassificationRule, QualityWeights, WorkerBatch, WorkerSettings
+from holded_contracts.settings.worker import (
+    ClassificationRule,
+    FlinkSettings,
+    QualityWeights,
+    WorkerBatch,
+    WorkerSettings,
+)
 
 __all__ = [
     "ApiKeyMode",
@@ -22,6 +28,7 @@ __all__ = [
     "CollectorLimits",
     "CollectorSettings",
     "Cors",
+    "FlinkSettings",
     "KafkaSettings",
     "MySQLSettings",
     "PipelineSettings",

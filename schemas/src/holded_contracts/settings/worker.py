@@ -37,6 +37,26 @@ class WorkerBatch(BaseModel):
     max_wait_ms: int = Field(default=50, ge=1, le=60_000)
 
 
+class FlinkSettings(BaseModel):
+    """The Flink cluster on which the worker's pipeline runs, and how it runs there."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    jobmanager_url: str = Field(pattern=r"^https?://")
+    """REST endpoint of the JobManager."""
+    job_server: str = "localhost:8099"
+    """Beam's job server, host:port: turns the pipeline into a Flink job."""
+    worker_pool: str = "localhost:50000"
+    """Beam's worker pool as the TaskManagers reach it, host:port: runs the Python steps."""
+    parallelism: int = Field(default=1, ge=1, le=1024)
+    """Subtasks of each stage; a raw partition is worked on by one of them."""
+    checkpoint_interval_ms: int = Field(default=10_000, ge=100)
+    state_url: str = Field(pattern=r"^[a-z][a-z0-9+.-]*://")
+    """Folder for checkpoints and savepoints that JobManager and TaskManagers share, e.g. file:///flink-state."""
+    max_bundle_ms: int = Field(default=50, ge=1, le=60_000)
+    """Longest time that records wait in a bundle before it is written."""
+
+
 class WorkerSettings(ServiceSettings):
     """Environment of the worker."""
 
@@ -51,3 +71,5 @@ class WorkerSettings(ServiceSettings):
     quality_weights: QualityWeights = QualityWeights()
     max_string_length: int = Field(default=65_535, ge=64)
     """Longer strings in data are cut, and metadata.sanitized says so."""
+    flink: FlinkSettings | None = None
+    """Only with runner Flink."""
