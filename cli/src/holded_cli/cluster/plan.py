@@ -34,7 +34,7 @@ from holded_operator.gateways.interfaces import Body, InspectionGateway, object_
 from holded_operator.gateways.objects import content, refuse_foreign
 from holded_operator.steps.claims import Claims
 from holded_operator.steps.topics import contradictions
-from holded_operator.steps.workloads import WORKLOAD_KINDS, Children
+from holded_operator.steps.workloads import Children
 from holded_operator.validation import problems_of, validate
 
 KAFKA_NOT_ASKED = "topics and subjects: compared with the resource's status; Kafka and the registry were not asked"

@@ -71,8 +71,10 @@ def collector_settings(pipeline: HoldedPipeline, *, version: str) -> contract.Co
     )
 
 
-def worker_settings(pipeline: HoldedPipeline, *, version: str) -> contract.WorkerSettings:
-    """Return the worker's settings, without secrets and the pod's name."""
+def worker_settings(
+    pipeline: HoldedPipeline, *, version: str, flink: contract.FlinkSettings | None = None
+) -> contract.WorkerSettings:
+    """Return the worker's settings, without secrets and the pod's name; `flink` is of runner Flink."""
     spec = pipeline.spec.worker
     return _Worker(
         pipeline=_identity(pipeline, version),
@@ -88,6 +90,7 @@ def worker_settings(pipeline: HoldedPipeline, *, version: str) -> contract.Worke
         ),
         quality_weights=contract.QualityWeights.model_validate(spec.quality.weights.model_dump()),
         max_string_length=spec.max_string_length,
+        flink=flink,
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from holded_contracts.ledger import accepted_events
 from holded_contracts.topics import worker_group
-from holded_operator.api.v1alpha1 import HoldedPipeline
+from holded_operator.api.v1alpha1 import FlinkStatus, HoldedPipeline
 from holded_operator.exceptions import OperatorError
 from holded_operator.gateways.interfaces import (
     DatabaseAccess,
@@ -29,6 +29,8 @@ class Flow:
     lag: int | None = None
     """Events in raw that the worker's group has not committed."""
     ledger: Ledger | None = None
+    flink: FlinkStatus | None = None
+    """The job of runner Flink."""
     canary: Reading | None = field(default=None, compare=False)
     """Another one each time; `status.canary_stands` tells whether that means anything."""
 
