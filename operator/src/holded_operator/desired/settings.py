@@ -94,6 +94,19 @@ def worker_settings(
     )
 
 
+def pool_settings(pipeline: HoldedPipeline, *, flink: contract.FlinkSettings) -> contract.WorkerSettings:
+    """Return what the worker pool of a TaskManager reads: the least there can be, as all else travels with the job.
+
+    A setting more would roll the TaskManagers, and would be taken where the job names none.
+    """
+    return _Worker(
+        pipeline=contract.PipelineSettings(name=pipeline.metadata.name, namespace=pipeline.metadata.namespace),
+        kafka=contract.KafkaSettings(bootstrap_servers=pipeline.spec.kafka.bootstrap_servers),
+        schema_registry=contract.SchemaRegistrySettings(url=pipeline.spec.schema_registry.url),
+        flink=contract.FlinkSettings(jobmanager_url=flink.jobmanager_url, state_url=flink.state_url),
+    )
+
+
 def sink_settings(pipeline: HoldedPipeline, *, version: str) -> contract.SinkSettings:
     """Return the sink's settings, without the pod's name; user and password are blank, they come from the Secret."""
     spec = pipeline.spec.sink

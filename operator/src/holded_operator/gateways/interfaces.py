@@ -315,7 +315,7 @@ class FlinkJob(BaseModel):
     state: str
     job_id: str | None = None
     checkpoint_age_seconds: float | None = None
-    restarts: int = 0
+    restarts: int | None = None
     restored_from: str | None = None
 
 

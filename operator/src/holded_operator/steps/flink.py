@@ -26,7 +26,7 @@ def job_status(job: FlinkJob, interval_seconds: int) -> FlinkStatus:
         state=job.state,
         job_id=job.job_id,
         checkpoint_age_seconds=_at_most(job.checkpoint_age_seconds, interval_seconds),
-        restarts=job.restarts,
+        restarts=job.restarts or 0,
         restored_from=job.restored_from,
     )
 

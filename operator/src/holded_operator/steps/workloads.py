@@ -184,7 +184,7 @@ def _stop_former(
 
 
 def _part(item: Body) -> Part:
-    label = component_label(item)
+    label = str(component_label(item))
     return FlinkRole(label) if label in FlinkRole else Component(label)
 
 

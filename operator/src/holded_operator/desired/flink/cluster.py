@@ -29,6 +29,7 @@ CONF_DIR: Final = "/opt/flink/conf"
 TMP_SIZE: Final = "2Gi"
 """For the job's libraries, which every submission brings anew."""
 WORKER_STARTUP_SECONDS: Final = 300
+_READ_ONLY: Final = 0o444
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,9 @@ class Cluster:
     pipeline: HoldedPipeline
     images: Images
     worker_config: Manifest
+    """Of the submitter."""
+    pool_config: Manifest
+    """Of the containers that run the Python steps."""
     flink_config: Manifest
     secret_checksums: Mapping[str, str]
     running: bool
@@ -83,14 +87,27 @@ class Cluster:
         }
 
     def pod(
-        self, part: Part, containers: Sequence[dict[str, Any]], *, image: str, tmp: dict[str, Any], python: bool
+        self,
+        part: Part,
+        containers: Sequence[dict[str, Any]],
+        *,
+        image: str,
+        tmp: dict[str, Any],
+        python: Manifest | None = None,
     ) -> dict[str, Any]:
-        """Return the template of a pod; `python` tells whether one of its containers is the worker's."""
-        flink = isinstance(part, FlinkRole)
-        secrets = self.worker_secrets if python else None
-        configs = [*([self.flink_config] if flink else []), *([self.worker_config] if python else [])]
-        used = [*(secrets.names if secrets else ()), *(storage.secret_names(self.pipeline) if flink else ())]
-        name = self.flink_config["metadata"]["name"]
+        """Return the template of a pod; `python` is the ConfigMap of its container of the worker's image, if any."""
+        configs: list[Manifest] = []
+        used: list[str] = []
+        volumes = [tmp]
+        if isinstance(part, FlinkRole):
+            name = self.flink_config["metadata"]["name"]
+            configs.append(self.flink_config)
+            used += storage.secret_names(self.pipeline)
+            volumes.append({"name": "flink-config", "configMap": {"name": name, "defaultMode": _READ_ONLY}})
+        if python is not None:
+            configs.append(python)
+            used += self.worker_secrets.names
+            volumes += self.worker_secrets.volumes
         return pod(
             self.pipeline,
             part,
@@ -98,12 +115,7 @@ class Cluster:
             version=names.image_version(image),
             annotations=checksums(configs, used, self.secret_checksums),
             containers=containers,
-            volumes=[
-                tmp,
-                *([{"name": "flink-config", "configMap": {"name": name, "defaultMode": 0o444}}] if flink else []),
-                *(secrets.volumes if secrets else ()),
-                *storage.volumes(self.pipeline),
-            ],
+            volumes=[*volumes, *storage.volumes(self.pipeline)],
         )
 
 

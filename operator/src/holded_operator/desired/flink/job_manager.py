@@ -58,7 +58,7 @@ def workload(cluster_: Cluster) -> Manifest:
     return deployment(
         cluster_.pipeline,
         ROLE,
-        cluster_.pod(ROLE, [container], image=cluster_.images.flink, tmp=tmp_volume(cluster.TMP_SIZE), python=False),
+        cluster_.pod(ROLE, [container], image=cluster_.images.flink, tmp=tmp_volume(cluster.TMP_SIZE)),
         strategy={"type": "Recreate"},
         replicas=int(cluster_.running),
     )

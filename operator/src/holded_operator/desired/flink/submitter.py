@@ -39,11 +39,8 @@ def workload(cluster_: Cluster) -> Manifest:
     service = container(worker, cluster_.worker_config, cluster_.worker_secrets)
     service |= {
         "command": ["holded-worker-flink"],
-        # It only looks for the newest checkpoint; who writes is Flink.
-        "volumeMounts": [
-            *service["volumeMounts"],
-            *({**mount, "readOnly": True} for mount in storage.mounts(cluster_.pipeline)),
-        ],
+        # Where it looks for the newest checkpoint, and notes which one it was.
+        "volumeMounts": [*service["volumeMounts"], *storage.mounts(cluster_.pipeline)],
         "resources": resources(_SUBMITTER, Resources()),
     }
     template = cluster_.pod(
@@ -51,7 +48,7 @@ def workload(cluster_: Cluster) -> Manifest:
         [service, _job_server(cluster_)],
         image=cluster_.images.worker,
         tmp=tmp_volume(cluster.TMP_SIZE),
-        python=True,
+        python=cluster_.worker_config,
     )
     return stateful_set(cluster_.pipeline, Component.WORKER, template, replicas=int(cluster_.running))
 

@@ -37,7 +37,7 @@ def workload(cluster_: Cluster) -> Manifest:
     on_disk = spec.state_backend is StateBackend.ROCKSDB
     tmp = tmp_volume(quantities.canonical(spec.state.size) if on_disk else cluster.TMP_SIZE)
     template = cluster_.pod(
-        ROLE, [_flink(cluster_), _python(cluster_)], image=cluster_.images.worker, tmp=tmp, python=True
+        ROLE, [_flink(cluster_), _python(cluster_)], image=cluster_.images.worker, tmp=tmp, python=cluster_.pool_config
     )
     return stateful_set(cluster_.pipeline, ROLE, template, replicas=spec.task_managers if cluster_.running else 0)
 
@@ -67,7 +67,7 @@ def _flink(cluster_: Cluster) -> dict[str, Any]:
 
 
 def _python(cluster_: Cluster) -> dict[str, Any]:
-    return container(cluster_.worker(), cluster_.worker_config, cluster_.worker_secrets) | {
+    return container(cluster_.worker(), cluster_.pool_config, cluster_.worker_secrets) | {
         "name": PYTHON,
         "command": ["holded-worker-pool"],
     }
