@@ -102,8 +102,8 @@ class Flink(ApiModel):
     state: FlinkState = FlinkState()
     """Where checkpoints and savepoints are kept."""
     job_manager: FlinkPods = FlinkPods()
-    """The JobManager; default 100m and 640Mi requested, 1Gi at most."""
+    """The JobManager; default 50m and 640Mi requested, 1Gi at most."""
     task_manager: FlinkPods = FlinkPods()
-    """Each TaskManager; default 200m and 1Gi requested, 1536Mi at most. Its Python process has worker.resources."""
+    """Each TaskManager; default 100m and 1Gi requested, 1536Mi at most. Its Python process has worker.resources."""
     configuration: dict[str, Annotated[str, Field(max_length=4096)]] = Field(default={}, max_length=64)
     """Further settings of Flink, e.g. s3.endpoint; those that the pipeline depends on are the operator's."""

@@ -15,8 +15,8 @@ JOB_SERVER: Final = "job-server"
 JOB_SERVER_PORT: Final = 8099
 ARTIFACT_PORT: Final = 8098
 
-_SUBMITTER = Defaults(cpu="50m", memory="256Mi", memory_limit="768Mi")
-_JOB_SERVER = Defaults(cpu="50m", memory="512Mi", memory_limit="1Gi")
+_SUBMITTER = Defaults(cpu="25m", memory="256Mi", memory_limit="768Mi")
+_JOB_SERVER = Defaults(cpu="25m", memory="512Mi", memory_limit="1Gi")
 _JAVA_OPTIONS = "-Xmx512m -XX:MaxMetaspaceSize=256m"
 
 
