@@ -68,9 +68,8 @@ def fixed(pipeline: HoldedPipeline) -> dict[str, str | int | float | bool]:
         "rest.address": host,
         "rest.bind-address": "0.0.0.0",  # noqa: S104
         "rest.port": cluster.REST_PORT,
-        # For ever: what ends a job is the submitter's to decide.
+        # Without end, which is the default of this strategy: what ends a job is the submitter's to decide.
         "restart-strategy.type": "exponential-delay",
-        "restart-strategy.exponential-delay.attempts-before-reset-backoff": "infinite",
         "restart-strategy.exponential-delay.max-backoff": "15 s",
         "state.backend.incremental": spec.state_backend is StateBackend.ROCKSDB,
         "state.backend.type": spec.state_backend.value,
