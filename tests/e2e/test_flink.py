@@ -54,9 +54,7 @@ def wait_job(world: World, what: str, met: Callable[[dict[str, Any]], bool]) -> 
 
 
 def pods(world: World) -> set[str]:
-    return {
-        pod["metadata"]["name"] for part in ("worker", "jobmanager", "taskmanager") for pod in world.pods(part)
-    }
+    return {pod["metadata"]["name"] for part in ("worker", "jobmanager", "taskmanager") for pod in world.pods(part)}
 
 
 def tried(world: World, fault: Callable[[World], None], folder: Path) -> Outcome:

@@ -243,7 +243,7 @@ def _flink() -> dict[str, Row]:
     bucket: dict[str, Any] = merged(given, {"worker": {"flink": {"state": {"url": "s3://bucket/a"}}}})
     claim = ("objects", "PersistentVolumeClaim/full-flink-state", "spec")
     configuration = ("objects", "ConfigMap/full-flink", "data", "config.yaml")
-    job_manager = child("Deployment", "jobmanager", "spec", "template", "spec", "containers", 0)
+    job_manager = child("StatefulSet", "jobmanager", "spec", "template", "spec", "containers", 0)
     task_managers = child("StatefulSet", "taskmanager", "spec")
     task_manager = (*task_managers, "template", "spec", "containers", 0)
     size = {"worker": {"flink": {"taskManagers": 4, "slots": 2}}}

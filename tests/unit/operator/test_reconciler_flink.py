@@ -8,7 +8,7 @@ from holded_operator.gateways.interfaces import FlinkJob
 from holded_operator.reconciler import Verdict
 from tests.support.operator_fakes import World, condition, pipeline
 
-FLINK = {("Deployment", "demo-jobmanager"), ("StatefulSet", "demo-taskmanager")}
+FLINK = {("StatefulSet", "demo-jobmanager"), ("StatefulSet", "demo-taskmanager")}
 CLAIM = ("PersistentVolumeClaim", "demo-flink-state")
 JOB = FlinkJob(state="RUNNING", job_id="a1", checkpoint_age_seconds=3.5, restarts=0)
 
@@ -78,7 +78,7 @@ def test_a_resync_sees_a_job_that_changed(world: World) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "name", "part"),
-    [("Deployment", "demo-jobmanager", "jobmanager"), ("StatefulSet", "demo-taskmanager", "taskmanager")],
+    [("StatefulSet", "demo-jobmanager", "jobmanager"), ("StatefulSet", "demo-taskmanager", "taskmanager")],
 )
 def test_the_worker_is_not_ready_while_flink_is_not(world: World, kind: str, name: str, part: str) -> None:
     converge(world)

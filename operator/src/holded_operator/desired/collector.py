@@ -11,7 +11,7 @@ from holded_operator.desired.network_policy import network_policy
 from holded_operator.desired.pods import PORT_NAME, Workload, pod_template
 from holded_operator.desired.settings import PRE_STOP_SECONDS, collector_settings
 from holded_operator.desired.state import Component, Images, Manifest
-from holded_operator.desired.workloads import deployment, disruption_budget
+from holded_operator.desired.workloads import REVISION_HISTORY, disruption_budget
 
 COMPONENT = Component.COLLECTOR
 _STARTUP_SECONDS = 120
@@ -46,13 +46,7 @@ def objects(pipeline: HoldedPipeline, images: Images, secret_checksums: Mapping[
             # Traffic through a node port comes from node and client addresses, which no pod selector matches.
             from_outside=spec.service.type != "ClusterIP",
         ),
-        deployment(
-            pipeline,
-            COMPONENT,
-            pod_template(pipeline, workload, config, secret_checksums),
-            strategy={"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
-            replicas=_replicas(pipeline),
-        ),
+        _deployment(pipeline, workload, config, secret_checksums),
         *_autoscaler(pipeline),
         *disruption_budget(pipeline, COMPONENT, most=0 if pipeline.spec.suspend else spec.most_replicas),
     )
@@ -90,10 +84,30 @@ def _service(pipeline: HoldedPipeline) -> Manifest:
     }
 
 
-def _replicas(pipeline: HoldedPipeline) -> int | None:
+def _deployment(
+    pipeline: HoldedPipeline, workload: Workload, config: Manifest, secret_checksums: Mapping[str, str]
+) -> Manifest:
+    spec: Manifest = {
+        "revisionHistoryLimit": REVISION_HISTORY,
+        "selector": {"matchLabels": names.selector_labels(pipeline, COMPONENT)},
+        "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
+        "template": pod_template(pipeline, workload, config, secret_checksums),
+    }
     if pipeline.spec.suspend:
-        return 0
-    return pipeline.spec.collector.replicas if pipeline.spec.collector.autoscaling is None else None
+        spec["replicas"] = 0
+    elif pipeline.spec.collector.autoscaling is None:
+        spec["replicas"] = pipeline.spec.collector.replicas
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": names.metadata(
+            pipeline,
+            names.child_name(pipeline, COMPONENT),
+            COMPONENT,
+            version=names.image_version(workload.image),
+        ),
+        "spec": spec,
+    }
 
 
 def _autoscaler(pipeline: HoldedPipeline) -> tuple[Manifest, ...]:

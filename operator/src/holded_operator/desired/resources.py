@@ -22,9 +22,9 @@ DEFAULTS: dict[Part, Defaults] = {
     Component.COLLECTOR: Defaults(cpu="100m", memory="192Mi", memory_limit="512Mi"),
     Component.WORKER: Defaults(cpu="200m", memory="512Mi", memory_limit="1536Mi"),
     Component.SINK: Defaults(cpu="100m", memory="192Mi", memory_limit="512Mi"),
-    # With room for the job's libraries, of which each submission brings 200 MB.
-    FlinkRole.JOB_MANAGER: Defaults(cpu="50m", memory="640Mi", memory_limit="1Gi", disk_limit="4Gi"),
-    FlinkRole.TASK_MANAGER: Defaults(cpu="100m", memory="1Gi", memory_limit="1536Mi", disk_limit="4Gi"),
+    # With room for the job's libraries, of which each submission brings 300 MB.
+    FlinkRole.JOB_MANAGER: Defaults(cpu="50m", memory="640Mi", memory_limit="1Gi", disk_limit="6Gi"),
+    FlinkRole.TASK_MANAGER: Defaults(cpu="100m", memory="1Gi", memory_limit="1536Mi", disk_limit="6Gi"),
 }
 """Small enough that operator, pipeline, Kafka, registry and MySQL fit a kind node of 2 cores.
 

@@ -34,22 +34,6 @@ def stateful_set(pipeline: HoldedPipeline, part: Part, template: dict[str, Any],
     }
 
 
-def deployment(
-    pipeline: HoldedPipeline, part: Part, template: dict[str, Any], *, strategy: dict[str, Any], replicas: int | None
-) -> Manifest:
-    """Return a Deployment; without a number of replicas an autoscaler decides it."""
-    spec: dict[str, Any] = {
-        "revisionHistoryLimit": REVISION_HISTORY,
-        "selector": {"matchLabels": names.selector_labels(pipeline, part)},
-        "strategy": strategy,
-        "template": template,
-    }
-    if replicas is not None:
-        spec["replicas"] = replicas
-    metadata = names.metadata(pipeline, names.child_name(pipeline, part), part, version=_version(template))
-    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": spec}
-
-
 def _version(template: dict[str, Any]) -> str:
     return str(template["metadata"]["labels"][constants.LABEL_VERSION])
 

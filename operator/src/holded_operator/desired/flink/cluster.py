@@ -26,8 +26,8 @@ POOL_PORT: Final = 50000
 METRICS_PORT_NAME: Final = "flink-metrics"
 
 CONF_DIR: Final = "/opt/flink/conf"
-TMP_SIZE: Final = "2Gi"
-"""For the job's libraries, which every submission brings anew."""
+TMP_SIZE: Final = "4Gi"
+"""For the job's libraries: every submission brings 300 MB, and leaves some when it fails."""
 WORKER_STARTUP_SECONDS: Final = 300
 _READ_ONLY: Final = 0o444
 

@@ -8,7 +8,7 @@ from holded_operator.desired.network_policy import ANYBODY, pods_of, policy, rul
 from holded_operator.desired.pods import http, port, probe, tmp_volume
 from holded_operator.desired.resources import resources
 from holded_operator.desired.state import Component, FlinkRole, Manifest
-from holded_operator.desired.workloads import deployment
+from holded_operator.desired.workloads import stateful_set
 
 ROLE = FlinkRole.JOB_MANAGER
 _PORTS = {"rpc": cluster.RPC_PORT, "blob": cluster.BLOB_PORT, "rest": cluster.REST_PORT}
@@ -43,7 +43,11 @@ def access(pipeline: HoldedPipeline) -> tuple[Manifest, ...]:
 
 
 def workload(cluster_: Cluster) -> Manifest:
-    """Return the Deployment. Never two at a time: each would think that it leads."""
+    """Return the StatefulSet. There are never two pods of it at a time, each of which would think that it leads.
+
+    A Deployment of strategy Recreate waits for ever when a pod was evicted before: that pod stays, and its end is what
+    the next one would start on.
+    """
     spec = cluster.settings(cluster_.pipeline)
     container = cluster_.flink_container(ROLE) | {
         "ports": [
@@ -55,10 +59,5 @@ def workload(cluster_: Cluster) -> Manifest:
         "livenessProbe": probe(http("/overview", "rest"), period=10, failures=6),
         "readinessProbe": probe(http("/overview", "rest"), period=5, failures=3),
     }
-    return deployment(
-        cluster_.pipeline,
-        ROLE,
-        cluster_.pod(ROLE, [container], image=cluster_.images.flink, tmp=tmp_volume(cluster.TMP_SIZE)),
-        strategy={"type": "Recreate"},
-        replicas=int(cluster_.running),
-    )
+    template = cluster_.pod(ROLE, [container], image=cluster_.images.flink, tmp=tmp_volume(cluster.TMP_SIZE))
+    return stateful_set(cluster_.pipeline, ROLE, template, replicas=int(cluster_.running))
