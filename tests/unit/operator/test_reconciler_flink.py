@@ -84,6 +84,7 @@ def test_the_worker_is_not_ready_while_flink_is_not(world: World, kind: str, nam
     converge(world)
     not_ready(world, kind, name)
     not_ready(world, "StatefulSet", "demo-worker")
+    world.flink.jobs["demo"] = FlinkJob(state="ABSENT")
     world.operator().reconcile("tests", "demo")
     found = condition(world, "WorkerReady")
     assert (found["status"], found["reason"]) == ("False", "PodsNotReady")

@@ -4,6 +4,7 @@ from dataclasses import replace
 from math import ceil, log2
 
 from holded_operator.api.v1alpha1 import Flink, FlinkStatus, HoldedPipeline, Runner
+from holded_operator.desired import FlinkRole
 from holded_operator.gateways.interfaces import FlinkGateway, FlinkJob
 from holded_operator.status import WORKER_READY, PartResult
 
@@ -32,8 +33,10 @@ def job_status(job: FlinkJob, interval_seconds: int) -> FlinkStatus:
 
 
 def with_job(part: PartResult, job: FlinkStatus | None) -> PartResult:
-    """Return the worker's condition; where only its submitter is not ready, the job is why."""
+    """Return the worker's condition; where Flink's pods are ready and only its submitter is not, the job is why."""
     if part.type != WORKER_READY or part.reason != "PodsNotReady" or job is None or job.state == RUNNING:
+        return part
+    if part.message.startswith(tuple(f"{role}:" for role in FlinkRole)):
         return part
     last = job.checkpoint_age_seconds
     checkpoint = "no checkpoint yet" if last is None else f"the last checkpoint is at most {last} s old"
