@@ -23,6 +23,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 ON_FLINK: dict[str, Any] = {
     "runner": "Flink",
     "flink": {"taskManagers": 1, "checkpointIntervalSeconds": 5, "state": {"size": "1Gi"}},
+    "resources": {"requests": {"cpu": "100m"}},
 }
 LOAD = Load(rate=100)
 
@@ -31,7 +32,8 @@ LOAD = Load(rate=100)
 def world(stack: Stack) -> Iterator[World]:
     Testbed(stack.cluster.name, "tests/e2e/kind-config.yaml").step("flink")
     found = World(stack, name="flink", node_port=30803, hold_seconds=16)
-    found.install(worker=ON_FLINK)
+    # One collector: all of it has to fit a node of two cores.
+    found.install(worker=ON_FLINK, collector={"service": {"type": "NodePort", "nodePort": found.node_port}})
     yield found
     found.remove()
 
@@ -65,7 +67,7 @@ def tried(world: World, fault: Callable[[World], None], folder: Path) -> Outcome
 
 
 def test_every_pod_is_restricted_and_the_status_tells_the_job(world: World) -> None:
-    labels = world.stack.cluster.get("namespace", world.stack.namespace, "")["metadata"]["labels"]
+    labels = world.stack.cluster.get("namespace", world.stack.namespace, world.stack.namespace)["metadata"]["labels"]
     assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
     assert {name.rpartition("-")[0] for name in pods(world)} >= {"flink-worker", "flink-taskmanager"}
     found = wait_job(world, "a checkpoint", lambda found: "checkpointAgeSeconds" in found)
