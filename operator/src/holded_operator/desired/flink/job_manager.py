@@ -20,13 +20,18 @@ def url(pipeline: HoldedPipeline) -> str:
 
 
 def access(pipeline: HoldedPipeline) -> tuple[Manifest, ...]:
-    """Return Service and NetworkPolicy: the submitter and the TaskManagers come in, and whoever reads metrics."""
+    """Return Service and NetworkPolicy: the submitter and the TaskManagers come in, and whoever reads metrics.
+
+    The name leads to the pod itself: a connection to an address of the Service's own, begun while there was no pod, can
+    end at somebody else's, and is kept.
+    """
     service = {
         "apiVersion": "v1",
         "kind": "Service",
         "metadata": names.metadata(pipeline, names.child_name(pipeline, ROLE), ROLE),
         "spec": {
-            "type": "ClusterIP",
+            "clusterIP": "None",
+            "publishNotReadyAddresses": True,
             "selector": names.selector_labels(pipeline, ROLE),
             "ports": [
                 {"name": name, "port": number, "protocol": "TCP", "targetPort": name} for name, number in _PORTS.items()
