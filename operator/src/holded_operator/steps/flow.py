@@ -41,7 +41,7 @@ class Flow:
         """
         if self.lag is None or before.lag is None or self.ledger is None or before.ledger is None:
             return self == before
-        arrived = replace(self.ledger, accepted=before.ledger.accepted) == before.ledger
+        arrived = replace(self.ledger, accepted=before.ledger.accepted) == before.ledger and self.flink == before.flink
         new = (self.lag - before.lag, self.ledger.accepted - before.ledger.accepted)
         return arrived and all(0 <= number <= canaries for number in new)
 
