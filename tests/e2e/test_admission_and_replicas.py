@@ -163,7 +163,7 @@ def test_what_contradicts_the_outside_is_refused_at_apply(stack: Stack, pipeline
         "Secret 'nobody' does not exist": other(
             stack, collector={"authentication": {"mode": "ApiKey", "secretRef": {"name": "nobody"}}}
         ),
-        "spec.worker.runner: Flink is not available": other(stack, worker={"runner": "Flink"}),
+        "spec.worker.dedupWindow: must be at most": other(stack, worker={"dedupWindow": "9000d"}),
     }
     for reason, manifest in refused.items():
         answer = tried(stack, manifest)
@@ -188,7 +188,7 @@ def test_a_pipeline_that_went_bad_can_be_labelled_edited_and_let_go(stack: Stack
     answer = tried(stack, edited)
     assert f"Warning: spec.mysql.credentialsSecretRef: Secret '{SECRET}' does not exist" in answer
     assert "denied" not in answer
-    assert "denied" in tried(stack, steady(stack, worker={"runner": "Flink"}))
+    assert "denied" in tried(stack, steady(stack, worker={"dedupWindow": "9000d"}))
     copy_secret(stack)
 
 
@@ -206,7 +206,9 @@ def test_a_leader_that_dies_is_followed_in_time_and_the_webhook_goes_on(stack: S
     died = now()
     stack.cluster.kubectl("delete", "pod", former, "-n", OPERATOR_NAMESPACE, "--grace-period=0", "--force")
     # The endpoint of a pod that died is there for a moment; what it would have refused passes then.
-    wait_until(lambda: "denied" in tried(stack, other(stack, worker={"runner": "Flink"})), timeout=10, what="a refusal")
+    wait_until(
+        lambda: "denied" in tried(stack, other(stack, worker={"dedupWindow": "9000d"})), timeout=10, what="a refusal"
+    )
     assert wait_for_another(stack, former, died) < TAKE_OVER_SECONDS
     grow(pipeline, 3)
 

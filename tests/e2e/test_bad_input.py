@@ -48,10 +48,10 @@ def test_an_invalid_resource_is_refused_at_apply(stack: Stack, case: dict[str, A
         stack.cluster.kubectl("delete", "hp", name, "-n", "default", "--ignore-not-found", "--timeout=90s")
 
 
-def test_a_runner_that_is_not_there_yet_is_a_condition(stack: Stack, pipeline: Pipeline) -> None:
-    stack.cluster.apply(stack.resource("bad", worker={"runner": "Flink"}))
+def test_a_spec_that_contradicts_itself_is_a_condition(stack: Stack, pipeline: Pipeline) -> None:
+    stack.cluster.apply(stack.resource("bad", worker={"dedupWindow": "9000d"}))
     condition = pipeline.wait_condition("Ready", "False", timeout=60)
-    assert "spec.worker.runner" in condition["message"]
+    assert "spec.worker.dedupWindow" in condition["message"]
     assert not pipeline.owned()
 
 

@@ -9,6 +9,7 @@ from holded_operator.exceptions import IncompatibleSchemaError, OperatorError
 from holded_operator.gateways.interfaces import (
     CanarySeen,
     DatabaseAccess,
+    FlinkJob,
     KafkaAccess,
     LedgerTotals,
     RegisteredSchema,
@@ -18,6 +19,16 @@ from holded_operator.gateways.interfaces import (
 from tests.support.fake_writes import Fake, Writes
 
 BROKER_DEFAULT_REPLICATION = 1
+
+
+class FakeFlink:
+    """The submitters of pipelines on Flink."""
+
+    def __init__(self) -> None:
+        self.jobs: dict[str, FlinkJob] = {}
+
+    def job(self, namespace: str, name: str) -> FlinkJob | None:
+        return self.jobs.get(name)
 
 
 class FakeKafka(Fake):

@@ -28,10 +28,11 @@ def address(node: str) -> str:
     return done.stdout.strip()
 
 
-def sigkill(pod: dict[str, Any]) -> None:
-    """Kill the process of a pod's first container, as the kernel does when memory runs out."""
+def sigkill(pod: dict[str, Any], name: str | None = None) -> None:
+    """Kill the process of one of a pod's containers, of the first by default, as the kernel does when memory runs out."""
     node = pod["spec"]["nodeName"]
-    container = pod["status"]["containerStatuses"][0]["containerID"].rpartition("/")[2]
+    status = next(entry for entry in pod["status"]["containerStatuses"] if name in (None, entry["name"]))
+    container = status["containerID"].rpartition("/")[2]
     tasks = on_node(node, "ctr", "--namespace", "k8s.io", "tasks", "list").splitlines()
     (pid,) = (line.split()[1] for line in tasks if line.startswith(container))
     on_node(node, "kill", "-KILL", pid)

@@ -18,7 +18,7 @@ from holded_operator.gateways.interfaces import (
 )
 from holded_operator.reconciler import Reconciler, Verdict
 from tests.support.fake_kubernetes import FakeKubernetes
-from tests.support.fake_systems import FakeDatabase, FakeKafka, FakeRegistry
+from tests.support.fake_systems import FakeDatabase, FakeFlink, FakeKafka, FakeRegistry
 from tests.support.fake_writes import Writes
 
 
@@ -31,6 +31,7 @@ class World:
         self.kafka = FakeKafka(self.writes)
         self.registry = FakeRegistry(self.writes)
         self.database = FakeDatabase(self.writes)
+        self.flink = FakeFlink()
         self.seconds = 0.0
         self.database.canary = lambda: CanarySeen(self.now(), 420)
         self.kubernetes.secrets["mysql"] = {"username": b"holded", "password": b"correct-horse"}
@@ -51,6 +52,7 @@ class World:
             kafka=self.kafka,
             registry=self.registry,
             database=self.database,
+            flink=self.flink,
             now=self.now,
             clock=lambda: self.seconds,
         )

@@ -20,6 +20,10 @@ class OperatorConfig(BaseSettings):
     """Image of the workers it deploys."""
     image_sink: str = "holded-pipeline/sink:0.1.0"
     """Image of the sinks it deploys."""
+    image_flink: str = "flink:1.19.3-java17"
+    """Image of JobManagers and TaskManagers; its minor version is the job server's."""
+    image_flink_job_server: str = "apache/beam_flink1.19_job_server:2.77.0"
+    """Image of Beam's job server; its version is that of Beam in the workers' image."""
     image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
     """Pull policy of these images."""
     watch_namespaces: Annotated[tuple[str, ...], NoDecode] = ()
@@ -65,5 +69,7 @@ def images(config: OperatorConfig) -> Images:
         collector=config.image_collector,
         worker=config.image_worker,
         sink=config.image_sink,
+        flink=config.image_flink,
+        flink_job_server=config.image_flink_job_server,
         pull_policy=config.image_pull_policy,
     )

@@ -7,7 +7,14 @@ from datetime import UTC, datetime
 
 from holded_operator.config import OperatorConfig, images
 from holded_operator.desired import Images
-from holded_operator.gateways.interfaces import DatabaseGateway, KafkaGateway, KubernetesGateway, RegistryGateway
+from holded_operator.gateways.flink import FlinkSubmitters
+from holded_operator.gateways.interfaces import (
+    DatabaseGateway,
+    FlinkGateway,
+    KafkaGateway,
+    KubernetesGateway,
+    RegistryGateway,
+)
 from holded_operator.gateways.kafka import KafkaAdmin
 from holded_operator.gateways.kubernetes import KubernetesApi
 from holded_operator.gateways.mysql import MySQLDatabase
@@ -30,6 +37,7 @@ class Context:
     kafka: KafkaGateway
     registry: RegistryGateway
     database: DatabaseGateway
+    flink: FlinkGateway
     now: Callable[[], datetime] = _now
     """Wall clock, for what stands in the status."""
     clock: Callable[[], float] = time.monotonic
@@ -46,12 +54,13 @@ class Production:
     own: OwnObjects
     kafka: KafkaAdmin
     registry: SchemaRegistry
+    flink: FlinkSubmitters
 
     @classmethod
     def connect(cls, config: OperatorConfig, leading: Callable[[], bool] = lambda: True) -> "Production":
         """Build every gateway; nothing is contacted yet."""
         kubernetes = KubernetesApi.connect(instance=config.pod_name)
-        kafka, registry = KafkaAdmin(), SchemaRegistry()
+        kafka, registry, flink = KafkaAdmin(), SchemaRegistry(), FlinkSubmitters()
         context = Context(
             config=config,
             images=images(config),
@@ -59,9 +68,10 @@ class Production:
             kafka=fenced(kafka, leading),
             registry=fenced(registry, leading),
             database=fenced(MySQLDatabase(config.migrations_dir), leading),
+            flink=fenced(flink, leading),
         )
         own = OwnObjects.beside(kubernetes, namespace=config.own_namespace, name=config.own_name)
-        return cls(context=context, kubernetes=kubernetes, own=own, kafka=kafka, registry=registry)
+        return cls(context=context, kubernetes=kubernetes, own=own, kafka=kafka, registry=registry, flink=flink)
 
     def for_admission(self) -> Context:
         """Return a context that only asks: every replica may use it, and it gives up in time."""
@@ -77,4 +87,5 @@ class Production:
         """Close all connections."""
         self.kafka.close()
         self.registry.close()
+        self.flink.close()
         self.kubernetes.close()

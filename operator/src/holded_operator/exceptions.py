@@ -85,6 +85,16 @@ class ObjectTerminatingError(OperatorError):
         super().__init__(f"{what} is still being deleted; it will be created again")
 
 
+class RunnerSwitchingError(OperatorError):
+    """Pods of the former runner are still there; two runners never write at a time."""
+
+    reason = "SwitchingRunner"
+    system = "kubernetes"
+
+    def __init__(self, left: str) -> None:
+        super().__init__(f"the worker starts when the former runner has stopped; still there: {left}")
+
+
 class StaleObjectError(OperatorError):
     """The object changed since it was read (409); the next pass sees the new one."""
 

@@ -35,6 +35,7 @@ from holded_operator.steps import finalize, workloads
 from holded_operator.steps.census import Census
 from holded_operator.steps.claims import Claims
 from holded_operator.steps.credentials import Secrets, database_access, kafka_access, registry_access
+from holded_operator.steps.flink import observe_job, with_job
 from holded_operator.steps.flow import Flow, observe_flow
 from holded_operator.steps.journal import Journal
 from holded_operator.steps.runway import with_runway
@@ -164,6 +165,7 @@ class Reconciler:
         work.children = children.versions
         self._autoscale(work, children, flow)
         self._workloads(work, children)
+        work.parts = [with_job(part, flow.flink) for part in work.parts]
         self._runway(work)
         return self._report(work, flow)
 
@@ -227,7 +229,7 @@ class Reconciler:
         return UP_TO_DATE, f"database {access.database} is migrated"
 
     def _flow(self, work: Pass) -> Flow:
-        return observe_flow(
+        flow = observe_flow(
             work.pipeline,
             work.topics,
             kafka=self._context.kafka,
@@ -235,6 +237,7 @@ class Reconciler:
             database=self._context.database,
             database_access=work.database,
         )
+        return replace(flow, flink=observe_job(work.pipeline, self._context.flink))
 
     def _autoscale(self, work: Pass, children: workloads.Children, flow: Flow) -> None:
         """Render anew with as many workers as the lag asks for."""
@@ -269,21 +272,12 @@ class Reconciler:
                 journal=work.journal,
             )
             work.errors.extend(rollout.failures.values())
-        live = {component: rollout.workloads.get(component) or children.workload(component) for component in Component}
-        worker = live[Component.WORKER]
+        worker = rollout.workloads.get(Component.WORKER) or children.workload(Component.WORKER)
         work.worker_pods = 0 if worker is None else int((worker.get("status") or {}).get("replicas") or 0)
-        work.parts += [
-            workloads.result(
-                kubernetes,
-                work.body,
-                component,
-                workload,
-                suspended=work.pipeline.spec.suspend,
-                waiting_for=unmet,
-                failure=rollout.failures.get(component),
-            )
-            for component, workload in live.items()
-        ]
+        suspended = work.pipeline.spec.suspend
+        work.parts += workloads.results(
+            kubernetes, work.body, work.desired, children, rollout, suspended=suspended, waiting_for=unmet
+        )
 
     def _runway(self, work: Pass) -> None:
         """Let the sink's condition mind the day partitions that it is to make."""
@@ -323,6 +317,7 @@ class Reconciler:
             pipeline_version=work.desired.pipeline_version,
             lag=flow.lag,
             ledger=flow.ledger,
+            flink=flow.flink,
             canary=flow.canary,
             worker_replicas=work.worker_pods,
             worker_selector=work.desired.worker_selector,

@@ -38,6 +38,16 @@ REMEDIES: Final = (
         ("PodsFailing",), "pods cannot start: no image, no node with room, a crash", "the message names pod and cause"
     ),
     Remedy(
+        ("SwitchingRunner",),
+        "`worker.runner` was changed, and the former runner's pods are still there",
+        "wait; the worker starts when they are gone",
+    ),
+    Remedy(
+        ("FlinkJobNotRunning",),
+        "Flink's pods are ready, its job is not running: it is being submitted, restarted or restored; nothing is lost",
+        "wait a minute; then see the logs of the worker's pod and of the TaskManagers' containers",
+    ),
+    Remedy(
         ("PartitionRunwayShort",),
         "the sink has made no day partitions of `events` for days; nothing is lost, `p_future` takes later days, but"
         " queries and `sink.retentionDays` miss their partitions",

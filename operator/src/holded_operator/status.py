@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from holded_operator.api.v1alpha1 import HoldedPipeline, Metadata, Phase, SubjectStatus, TopicStatus
+from holded_operator.api.v1alpha1 import FlinkStatus, HoldedPipeline, Metadata, Phase, SubjectStatus, TopicStatus
 from holded_operator.latency import EVENTS_FLOW, Reading, events_flow, latency_status
 from holded_operator.validation import Problem
 
@@ -53,7 +53,7 @@ class Ledger:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What was seen in a pass; None means not seen, and what was last seen stays (but not the lag)."""
+    """What was seen in a pass; None means not seen, and what was last seen stays (but neither lag nor job)."""
 
     topics: Sequence[TopicStatus] | None = None
     subjects: Sequence[SubjectStatus] | None = None
@@ -61,6 +61,7 @@ class Facts:
     pipeline_version: str | None = None
     lag: int | None = None
     ledger: Ledger | None = None
+    flink: FlinkStatus | None = None
     canary: Reading | None = None
     worker_replicas: int | None = None
     worker_selector: str | None = None
@@ -226,7 +227,10 @@ def _facts(previous: Mapping[str, Any], facts: Facts, now: datetime) -> dict[str
         "workerSelector": facts.worker_selector,
     }
     result = {key: previous.get(key) if value is None else value for key, value in seen.items()}
-    result["lag"] = facts.lag  # an old lag would look like health
+    result["lag"] = facts.lag  # an old lag, or job, would look like health
+    result["flink"] = (
+        None if facts.flink is None else facts.flink.model_dump(mode="json", by_alias=True, exclude_none=True)
+    )
     return {key: value for key, value in result.items() if value is not None}
 
 

@@ -8,14 +8,18 @@ from pydantic import ValidationError
 
 from holded_operator import constants
 from holded_operator.api import durations
-from holded_operator.api.v1alpha1 import HoldedPipeline, PodTemplate, Resources, Runner
+from holded_operator.api.v1alpha1 import Flink, HoldedPipeline, PodTemplate, Resources, Runner
 from holded_operator.api.v1alpha1.workloads import Classification
-from holded_operator.desired import quantities
+from holded_operator.desired import FlinkRole, quantities
+from holded_operator.desired.flink import configuration
 from holded_operator.desired.settings import GRACE_MARGIN_SECONDS
 from holded_operator.gateways.interfaces import Body
 
 MAX_EVENT_BYTES = 900_000
 """Largest event that fits a record of Kafka's default size (message.max.bytes) with our fields around it."""
+
+MIN_FLINK_MEBIBYTES = {FlinkRole.JOB_MANAGER: 768, FlinkRole.TASK_MANAGER: 1024}
+"""Least memory of Flink's processes: metaspace, network and overhead, with some heap."""
 
 MIN_CANARY_SECONDS = 5
 MAX_CANARY_SECONDS = 3600
@@ -132,7 +136,7 @@ def _collector(pipeline: HoldedPipeline) -> Iterator[Problem]:
 def _worker(pipeline: HoldedPipeline) -> Iterator[Problem]:
     spec = pipeline.spec.worker
     if spec.runner is Runner.FLINK:
-        yield Problem("spec.worker.runner", "Flink is not available in this version: use Embedded")
+        yield from _flink(pipeline)
     if not any(weight > 0 for _, weight in spec.quality.weights):
         yield Problem("spec.worker.quality.weights", "all are 0: give at least one dimension a weight")
     yield from _classification(spec.classification)
@@ -143,6 +147,24 @@ def _worker(pipeline: HoldedPipeline) -> Iterator[Problem]:
             "spec.worker.dedupWindow",
             f"must be at most topics.silver.retention ({retention}): a worker that starts reads the window from silver",
         )
+
+
+def _flink(pipeline: HoldedPipeline) -> Iterator[Problem]:
+    path, spec = "spec.worker.flink", pipeline.spec.worker.flink or Flink()
+    for name, role, pods in (
+        ("jobManager", FlinkRole.JOB_MANAGER, spec.job_manager),
+        ("taskManager", FlinkRole.TASK_MANAGER, spec.task_manager),
+    ):
+        yield from _resources(f"{path}.{name}.resources", pods.resources)
+        if configuration.memory_limits(pipeline)[role] < MIN_FLINK_MEBIBYTES[role]:
+            yield Problem(
+                f"{path}.{name}.resources.limits.memory",
+                f"must be at least {MIN_FLINK_MEBIBYTES[role]}Mi: Flink's own parts take most of that",
+            )
+    if spec.state.url is None and quantities.value(spec.state.size) <= 0:
+        yield Problem(f"{path}.state.size", f"{spec.state.size} holds nothing: give a size such as 10Gi")
+    for key in sorted(spec.configuration.keys() & configuration.fixed(pipeline).keys()):
+        yield Problem(f"{path}.configuration", f"{key} is the operator's: take it out")
 
 
 def _classification(classification: Classification) -> Iterator[Problem]:

@@ -38,7 +38,7 @@ CHAIN: tuple[dict[str, Any], ...] = (
     {"suspend": False, "worker": {"replicas": 1}, "schemas": {"compatibility": "FULL"}},
 )
 BAD: dict[str, dict[str, Any]] = {
-    "a runner that is not there yet": {"worker": {"runner": "Flink"}},
+    "a window that silver does not keep": {"worker": {"dedupWindow": "9000d"}},
     "a Secret that does not exist": {"mysql": {"credentialsSecretRef": {"name": "nowhere"}}},
     "a key list that does not exist": {
         "collector": {"authentication": {"mode": "ApiKey", "secretRef": {"name": "nowhere"}}}
@@ -48,7 +48,7 @@ BAD: dict[str, dict[str, Any]] = {
     },
 }
 GOOD: dict[str, dict[str, Any]] = {
-    "a runner that is not there yet": {"worker": {"runner": "Embedded"}},
+    "a window that silver does not keep": {"worker": {"dedupWindow": "24h"}},
     "a Secret that does not exist": {"mysql": {"credentialsSecretRef": {"name": "mysql"}}},
     "a key list that does not exist": {"collector": {"authentication": None}},
     "pods that the API server refuses": {"worker": {"podTemplate": {"spec": {"tolerations": None}}}},

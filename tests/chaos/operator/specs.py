@@ -13,7 +13,7 @@ type Spec = dict[str, Any]
 
 SECRET = "mysql"
 """The one Secret of a trial; every reference gets its name."""
-MOST = {"replicas": 3, "minReplicas": 2, "maxReplicas": 3, "partitions": 8}
+MOST = {"replicas": 3, "minReplicas": 2, "maxReplicas": 3, "partitions": 8, "taskManagers": 2, "slots": 2}
 """Bounds below the schema's: what costs pods and topics."""
 OPTIONAL = 0.25
 """Chance of an optional field to be there."""

@@ -15,6 +15,7 @@ from holded_operator.gateways.mysql import MySQLDatabase
 from holded_operator.gateways.registry import SchemaRegistry
 from holded_operator.reconciler import Reconciler
 from tests.support.fake_kubernetes import FakeKubernetes
+from tests.support.fake_systems import FakeFlink
 from tests.support.fake_writes import Writes
 from tests.support.migrations import SQL_DIR
 from tests.support.pods import Pod
@@ -67,6 +68,7 @@ class SecuredPipeline:
                 kafka=self._kafka,
                 registry=self._registry,
                 database=MySQLDatabase(SQL_DIR),
+                flink=FakeFlink(),
             )
         )
 

@@ -11,6 +11,9 @@ import holded_sink.metrics  # noqa: F401 -- registers what the sink exports
 from holded_collector.metrics import Metrics
 from holded_operator.config import OperatorConfig
 from holded_operator.constants import LABEL_INSTANCE
+from holded_operator.desired import Images
+from holded_operator.gateways.objects import RESOURCES
+from holded_operator.handlers.watches import OWNED
 from tests.unit.operator.samples import rendered, sample
 
 ROOT = Path(__file__).parents[3]
@@ -84,6 +87,34 @@ def test_secrets_are_only_read_by_name(cluster_wide, in_namespaces):
     for manifests in (cluster_wide, in_namespaces):
         verbs = {tuple(rule["verbs"]) for rule in rules(manifests) if "secrets" in rule["resources"]}
         assert verbs == {("get",)}
+
+
+def test_every_kind_that_a_pipeline_can_own_may_be_written_and_every_watched_one_watched(cluster_wide):
+    granted = {
+        (group, resource): set(rule["verbs"])
+        for rule in rules(cluster_wide)
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+    }
+    for version, plural in RESOURCES.values():
+        group = version.rpartition("/")[0]
+        watched = any((group, plural) == (of, name) for of, _, name in OWNED)
+        wanted = {"get", "list", "create", "patch", "delete"} | ({"watch"} if watched else set())
+        assert granted[group, plural] == wanted, plural
+
+
+def test_the_charts_images_of_flink_are_the_operators_and_fit_the_workers_beam(cluster_wide):
+    (deployment,) = of_kind(cluster_wide, "Deployment")
+    found = environment(deployment)
+    flink, server = (found[f"HOLDED_OPERATOR_IMAGE_{name}"]["value"] for name in ("FLINK", "FLINK_JOB_SERVER"))
+    config = OperatorConfig()
+    assert (config.image_flink, config.image_flink_job_server) == (flink, server)
+    images = Images(collector="", worker="", sink="")
+    assert (images.flink, images.flink_job_server) == (flink, server)
+    minor = re.search(r"beam_flink([\d.]+)_job_server", server)[1]
+    assert flink.partition(":")[2].startswith(f"{minor}."), "a runner's minor version must be the cluster's"
+    lock = (ROOT / "services" / "worker" / "requirements.lock").read_text()
+    assert re.search(r"^apache-beam==(\S+)", lock, re.MULTILINE)[1] == server.partition(":")[2]
 
 
 def test_nothing_escalates(cluster_wide):
@@ -293,6 +324,7 @@ def test_a_network_policy_is_optional(cluster_wide, render):
         "watchNamespaces={Orders}",
         "images.pullPolicy=Sometimes",
         "replicas=2",
+        "images.flink.tag=",
         "admission.failurePolicy=Maybe",
     ],
 )

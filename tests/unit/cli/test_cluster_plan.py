@@ -106,9 +106,9 @@ def test_a_growing_topic_says_from_what_to_what(world: World, monkeypatch: pytes
 
 
 def test_a_problem_of_the_spec_is_told_with_its_field(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    result = plan(world, monkeypatch, manifest(world, worker={"runner": "Flink"}))
+    result = plan(world, monkeypatch, manifest(world, worker={"dedupWindow": "9000d"}))
     assert result.exit_code == 1
-    assert "spec.worker.runner: " in result.stdout
+    assert "spec.worker.dedupWindow: " in result.stdout
 
 
 def test_the_answer_of_the_api_server_is_told_with_our_own(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -97,12 +97,12 @@ def test_why_says_when_the_operator_has_not_seen_the_newest_spec(monkeypatch: py
 
 def test_why_of_an_invalid_spec_names_the_field(monkeypatch: pytest.MonkeyPatch) -> None:
     world = running()
-    world.kubernetes.edit("demo", worker={"runner": "Flink"})
+    world.kubernetes.edit("demo", worker={"dedupWindow": "9000d"})
     reconcile(world)
     result = plugin(world, monkeypatch, "why", "demo")
     assert result.exit_code == 1
     assert "Ready: InvalidSpec" in result.stdout
-    assert "spec.worker.runner" in result.stdout
+    assert "spec.worker.dedupWindow" in result.stdout
 
 
 def test_why_shows_pods_in_trouble_and_warnings_of_what_is_the_pipelines(monkeypatch: pytest.MonkeyPatch) -> None:

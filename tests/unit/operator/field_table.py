@@ -8,6 +8,8 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.unit.operator.samples import merged
+
 Step = str | int | dict[str, str]
 
 
@@ -21,13 +23,18 @@ class Row:
     given: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Refused:
-    """A field that this version refuses to act on: validation names `problem` when it is set to `value`."""
+class Holds(str):
+    """A text that equals every text it is part of: one line of a file."""
 
-    value: Any
-    problem: str
-    given: dict[str, Any] = field(default_factory=dict)
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, str) and str(self) in other
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    __hash__ = str.__hash__
 
 
 WORKLOADS = {"collector": "Deployment", "worker": "StatefulSet", "sink": "StatefulSet"}
@@ -185,7 +192,7 @@ def _collector() -> dict[str, Row]:
     }
 
 
-def _worker() -> dict[str, Row | Refused]:
+def _worker() -> dict[str, Row]:
     rule = {"context": "payroll", "domains": ["a"], "entities": ["b"], "actions": ["c"]}
     given = {"worker": {"classification": {"rules": [rule]}}}
 
@@ -193,11 +200,13 @@ def _worker() -> dict[str, Row | Refused]:
         return json.dumps([rule | change], sort_keys=True)
 
     weights = ("completeness", "validity", "consistency", "timeliness")
-    flink = {"worker": {"runner": "Flink", "autoscaling": None}}
     return {
-        "worker.runner": Refused("Flink", "spec.worker.runner"),
-        "worker.flink.parallelism": Refused(2, "spec.worker.runner", flink),
-        "worker.flink.taskManagers": Refused(2, "spec.worker.runner", flink),
+        "worker.runner": Row(
+            "Flink",
+            container("worker", "command"),
+            ["holded-worker-flink"],
+            {"worker": {"autoscaling": None}},
+        ),
         "worker.replicas": Row(
             5, child("StatefulSet", "worker", "spec", "replicas"), 5, {"worker": {"autoscaling": None}}
         ),
@@ -228,13 +237,54 @@ def _worker() -> dict[str, Row | Refused]:
     }
 
 
-TABLE: dict[str, Row | Refused] = {
+def _flink() -> dict[str, Row]:
+    """Return the rows of runner Flink; the given specs are of it."""
+    given: dict[str, Any] = {"worker": {"runner": "Flink", "autoscaling": None}}
+    bucket: dict[str, Any] = merged(given, {"worker": {"flink": {"state": {"url": "s3://bucket/a"}}}})
+    claim = ("objects", "PersistentVolumeClaim/full-flink-state", "spec")
+    configuration = ("objects", "ConfigMap/full-flink", "data", "config.yaml")
+    job_manager = child("StatefulSet", "jobmanager", "spec", "template", "spec", "containers", 0)
+    task_managers = child("StatefulSet", "taskmanager", "spec")
+    task_manager = (*task_managers, "template", "spec", "containers", 0)
+    size = {"worker": {"flink": {"taskManagers": 4, "slots": 2}}}
+    rows = {
+        "parallelism": Row(3, env("worker", "FLINK__PARALLELISM"), "3", merged(given, size)),
+        "taskManagers": Row(5, (*task_managers, "replicas"), 5, given),
+        "slots": Row(4, env("worker", "FLINK__PARALLELISM"), "4", given),
+        "checkpointIntervalSeconds": Row(7, env("worker", "FLINK__CHECKPOINT_INTERVAL_MS"), "7000", given),
+        "stateBackend": Row("rocksdb", configuration, Holds("state.backend.type: rocksdb\n"), given),
+        "state.size": Row("3072Mi", (*claim, "resources", "requests", "storage"), "3Gi", given),
+        "state.storageClassName": Row("fast", (*claim, "storageClassName"), "fast", given),
+        "state.accessMode": Row("ReadWriteMany", (*claim, "accessModes"), ["ReadWriteMany"], given),
+        "state.url": Row("gs://bucket/b", env("worker", "FLINK__STATE_URL"), "gs://bucket/b", given),
+        "state.credentialsSecretRef.name": Row("x", (*task_manager, "envFrom", 0, "secretRef", "name"), "x", bucket),
+        "jobManager.resources.requests": Row(
+            {"cpu": "1500m"}, (*job_manager, "resources", "requests", "cpu"), "1500m", given
+        ),
+        "jobManager.resources.limits": Row(
+            {"memory": "2048Mi"}, configuration, Holds("jobmanager.memory.process.size: 2048m\n"), given
+        ),
+        "taskManager.resources.requests": Row(
+            {"cpu": "1500m"}, (*task_manager, "resources", "requests", "cpu"), "1500m", given
+        ),
+        "taskManager.resources.limits": Row(
+            {"memory": "2048Mi"}, configuration, Holds("taskmanager.memory.process.size: 2048m\n"), given
+        ),
+        "configuration": Row(
+            {"s3.endpoint": "http://minio"}, configuration, Holds("s3.endpoint: http://minio\n"), given
+        ),
+    }
+    return {f"worker.flink.{field}": row for field, row in rows.items()}
+
+
+TABLE: dict[str, Row] = {
     "suspend": Row(True, child("StatefulSet", "worker", "spec", "replicas"), 0),
     **_connections(),
     **_topics(),
     "schemas.compatibility": Row("FORWARD", ("subjects", "silver", "compatibility"), "FORWARD"),
     **_collector(),
     **_worker(),
+    **_flink(),
     "sink.replicas": Row(5, child("StatefulSet", "sink", "spec", "replicas"), 5),
     "sink.batch.maxRows": Row(77, env("sink", "BATCH__MAX_ROWS"), "77"),
     "sink.batch.maxWaitMs": Row(77, env("sink", "BATCH__MAX_WAIT_MS"), "77"),

@@ -93,7 +93,7 @@ def claimed(world: World) -> dict[str, Any]:
 
 
 def contradictory(world: World) -> dict[str, Any]:
-    return {"worker": {"runner": "Flink"}}
+    return {"worker": {"dedupWindow": "9000d"}}
 
 
 CASES: list[tuple[Callable[[World], dict[str, Any]], str, str, str]] = [
@@ -107,7 +107,7 @@ CASES: list[tuple[Callable[[World], dict[str, Any]], str, str, str]] = [
     (no_key, "spec.mysql.credentialsSecretRef", "add the key", "DatabaseReady"),
     (no_sasl_secret, "spec.kafka.security.credentialsSecretRef", "create it there", "TopicsReady"),
     (no_keys_of_senders, "spec.collector.authentication.secretRef", "create it there", "CollectorReady"),
-    (contradictory, "spec.worker.runner", "use Embedded", "Ready"),
+    (contradictory, "spec.worker.dedupWindow", "must be at most topics.silver.retention", "Ready"),
 ]
 
 

@@ -8,37 +8,23 @@ import pytest
 
 from holded_operator.api.v1alpha1 import HoldedPipeline
 from holded_operator.desired import desired_replicas
-from holded_operator.validation import validate
-from tests.unit.operator.field_table import TABLE, Refused, Row, Step
+from tests.unit.operator.field_table import TABLE, Step
 from tests.unit.operator.samples import body as sample_body
-from tests.unit.operator.samples import document, leaves, merged, rendered, sample, version_schema
-
-ROWS = {path: row for path, row in TABLE.items() if isinstance(row, Row)}
-REFUSED = {path: row for path, row in TABLE.items() if isinstance(row, Refused)}
+from tests.unit.operator.samples import document, leaves, merged, rendered, version_schema
 
 
 def test_every_field_of_the_crd_has_a_row_and_no_row_is_left_over():
     assert set(leaves(version_schema()["properties"]["spec"])) == set(TABLE)
 
 
-@pytest.mark.parametrize("path", sorted(ROWS))
+@pytest.mark.parametrize("path", sorted(TABLE))
 def test_field_decides_its_place(path: str):
-    row = ROWS[path]
+    row = TABLE[path]
     before, after = _spec(row.given), _spec(row.given)
     _set(after, path, row.value)
 
     assert _look(_places(before), row.place) != row.want
     assert _look(_places(after), row.place) == row.want
-
-
-@pytest.mark.parametrize("path", sorted(REFUSED))
-def test_field_that_this_version_cannot_act_on_is_refused(path: str):
-    row = REFUSED[path]
-    spec = _spec(row.given)
-    _set(spec, path, row.value)
-
-    assert row.problem in [problem.field for problem in validate(_pipeline(spec))]
-    assert validate(sample("full")) == []
 
 
 def _spec(given: dict[str, Any]) -> dict[str, Any]:

@@ -6,26 +6,44 @@ from typing import Any
 
 import pytest
 
+from holded_operator.api.v1alpha1 import Runner
 from holded_operator.constants import ANNOTATION_CONFIG_CHECKSUM
-from holded_operator.desired import Component, DesiredState, Images, referenced_secrets, render
+from holded_operator.desired import (
+    Component,
+    DesiredState,
+    FlinkRole,
+    Images,
+    Part,
+    referenced_secrets,
+    render,
+)
 from holded_operator.desired.quantities import value
 from tests.unit.operator.samples import IMAGES, NAMES, SECRET_CHECKSUMS, rendered, sample
 
 COMPONENTS = tuple(Component)
 
 
-def _template(name: str, component: Component, change: dict[str, Any] | None = None) -> dict[str, Any]:
+PODS = [
+    (name, part)
+    for name in NAMES
+    for part in (*COMPONENTS, *FlinkRole)
+    if part in COMPONENTS or sample(name).spec.worker.runner is Runner.FLINK
+]
+
+
+def _template(name: str, component: Part, change: dict[str, Any] | None = None) -> dict[str, Any]:
     template: dict[str, Any] = rendered(sample(name, change)).workload(component)["spec"]["template"]
     return template
 
 
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("component", COMPONENTS)
-def test_pods_meet_pod_security_restricted(name: str, component: Component):
+@pytest.mark.parametrize(("name", "component"), PODS)
+def test_pods_meet_pod_security_restricted(name: str, component: Part):
     spec = _template(name, component)["spec"]
 
     assert not {"hostNetwork", "hostPID", "hostIPC", "initContainers", "ephemeralContainers"} & set(spec)
-    assert {next(iter(set(volume) - {"name"})) for volume in spec["volumes"]} <= {"emptyDir", "projected", "secret"}
+    assert {next(iter(set(volume) - {"name"})) for volume in spec["volumes"]} <= {
+        *("configMap", "emptyDir", "persistentVolumeClaim", "projected", "secret")
+    }
     pod = spec["securityContext"]
     assert pod["runAsNonRoot"] is True
     assert (pod["runAsUser"], pod["runAsGroup"], pod["fsGroup"]) == (10001, 10001, 10001)
@@ -36,26 +54,27 @@ def test_pods_meet_pod_security_restricted(name: str, component: Component):
             "capabilities": {"drop": ["ALL"]},
             "readOnlyRootFilesystem": True,
         }
-        assert not any("hostPort" in port for port in container["ports"])
+        assert not any("hostPort" in port for port in container.get("ports", ()))
 
 
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("component", COMPONENTS)
-def test_pods_are_frugal_and_probed(name: str, component: Component):
+@pytest.mark.parametrize(("name", "component"), PODS)
+def test_pods_are_frugal_and_probed(name: str, component: Part):
     spec = _template(name, component)["spec"]
-    (container,) = spec["containers"]
 
     assert spec["automountServiceAccountToken"] is False
     assert spec["enableServiceLinks"] is False
     assert spec["volumes"][0]["emptyDir"]["sizeLimit"]
-    for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
-        assert container[probe]["timeoutSeconds"] >= 1
-    assert container["readinessProbe"]["httpGet"]["path"] == "/ready"
-    assert container["startupProbe"]["httpGet"]["path"] == container["livenessProbe"]["httpGet"]["path"] == "/health"
-    requests, limits = container["resources"]["requests"], container["resources"]["limits"]
-    assert {"cpu", "memory", "ephemeral-storage"} <= set(requests)
-    assert {"memory", "ephemeral-storage"} <= set(limits)
-    assert all(value(requests[key]) <= value(limits[key]) for key in requests.keys() & limits.keys())
+    for container in spec["containers"]:
+        for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+            assert container[probe]["timeoutSeconds"] >= 1
+        if any(port["name"] == "http" for port in container.get("ports", ())):
+            assert container["readinessProbe"]["httpGet"]["path"] == "/ready"
+            assert container["startupProbe"]["httpGet"]["path"] == "/health"
+            assert container["livenessProbe"]["httpGet"]["path"] == "/health"
+        requests, limits = container["resources"]["requests"], container["resources"]["limits"]
+        assert {"cpu", "memory", "ephemeral-storage"} <= set(requests)
+        assert {"memory", "ephemeral-storage"} <= set(limits)
+        assert all(value(requests[key]) <= value(limits[key]) for key in requests.keys() & limits.keys())
 
 
 @pytest.mark.parametrize("name", NAMES)

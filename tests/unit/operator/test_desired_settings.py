@@ -3,7 +3,8 @@
 import pytest
 
 from holded_contracts import settings as contract
-from holded_operator.desired import Component
+from holded_operator.api.v1alpha1 import Runner
+from holded_operator.desired import Component, flink
 from holded_operator.desired.settings import collector_settings, sink_settings, worker_settings
 from tests.unit.operator.samples import NAMES, rendered, sample
 
@@ -32,7 +33,14 @@ def test_worker_parses_what_is_rendered(monkeypatch: pytest.MonkeyPatch, name: s
     _environment(monkeypatch, name, Component.WORKER)
     parsed = contract.WorkerSettings()
 
-    assert _plain(parsed) == _plain(worker_settings(sample(name), version=rendered(sample(name)).pipeline_version))
+    on_flink = sample(name).spec.worker.runner is Runner.FLINK
+    wanted = worker_settings(
+        sample(name),
+        version=rendered(sample(name)).pipeline_version,
+        flink=flink.settings(sample(name)) if on_flink else None,
+    )
+
+    assert _plain(parsed) == _plain(wanted)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -138,6 +138,7 @@ async def test_a_pass_ends_at_its_next_call_once_it_leads_no_more(leases: FakeOw
         kafka=fenced(context.kafka, leads),
         registry=fenced(context.registry, leads),
         database=fenced(context.database, leads),
+        flink=fenced(context.flink, leads),
         now=context.now,
         clock=context.clock,
     )

@@ -41,7 +41,27 @@ def remove(world: World) -> None:
     settle(world, until=lambda verdict: verdict is Verdict.GONE)
 
 
-SCENARIOS = {"install": install, "update": update, "remove": remove}
+def to_flink_and_back(world: World) -> None:
+    install(world)
+    for runner in ("Flink", "Embedded"):
+        world.kubernetes.edit("demo", worker={"runner": runner})
+        settle(world, until=lambda verdict: verdict is Verdict.CONVERGED)
+
+
+def remove_from_flink(world: World) -> None:
+    world.kubernetes.create(pipeline(worker={"runner": "Flink"}, deletionPolicy={"topics": "Delete"}))
+    settle(world, until=lambda verdict: verdict is Verdict.CONVERGED)
+    world.kubernetes.request_deletion("demo")
+    settle(world, until=lambda verdict: verdict is Verdict.GONE)
+
+
+SCENARIOS = {
+    "install": install,
+    "update": update,
+    "remove": remove,
+    "to Flink and back": to_flink_and_back,
+    "remove from Flink": remove_from_flink,
+}
 
 
 def resume(world: World) -> None:
@@ -77,6 +97,11 @@ def replay(world: World, scenario: str) -> None:
         topics = {"raw": {"partitions": 6}, "silver": {"partitions": 6, "retention": "1d"}}
         world.kubernetes.edit("demo", topics=topics, collector={"replicas": 2}, schemas={"compatibility": "FULL"})
         resume(world)
-    if scenario == "remove" and "demo" in world.kubernetes.pipelines:
+    if scenario == "to Flink and back":
+        done = world.kubernetes.pipelines["demo"]["metadata"]["generation"] - 1
+        for runner in ("Flink", "Embedded")[done:]:
+            world.kubernetes.edit("demo", worker={"runner": runner})
+            resume(world)
+    if scenario.startswith("remove") and "demo" in world.kubernetes.pipelines:
         world.kubernetes.request_deletion("demo")
         resume(world)

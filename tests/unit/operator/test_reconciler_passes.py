@@ -80,7 +80,7 @@ def test_a_resource_that_is_gone_ends_the_loop(world: World) -> None:
 @pytest.mark.parametrize(
     ("spec", "field"),
     [
-        ({"worker": {"runner": "Flink"}}, "spec.worker.runner"),
+        ({"worker": {"dedupWindow": "9000d"}}, "spec.worker.dedupWindow"),
         ({"sink": {"replicas": "many"}}, "spec.sink.replicas"),
         ({"nonsense": 1}, "spec.nonsense"),
     ],

@@ -164,14 +164,14 @@ def test_new_numbers_get_a_new_time():
 def test_an_invalid_spec_leaves_everything_else_as_it_was():
     first = passed({}, parts(), START)
     metadata = sample(generation=2).metadata
-    problems = [Problem("spec.worker.runner", "use Embedded"), Problem("spec.topics.raw.name", "collides")]
+    problems = [Problem("spec.worker.dedupWindow", "too long"), Problem("spec.topics.raw.name", "collides")]
     status = invalid_status(metadata, first, problems, now=LATER)
 
     assert status["phase"] == "Invalid"
     assert status["observedGeneration"] == 2
     ready = condition(status, "Ready")
     assert (ready["status"], ready["reason"]) == ("False", "InvalidSpec")
-    assert ready["message"] == "spec.worker.runner: use Embedded; spec.topics.raw.name: collides"
+    assert ready["message"] == "spec.worker.dedupWindow: too long; spec.topics.raw.name: collides"
     assert [condition(status, name) for name in PART_TYPES] == [condition(first, name) for name in PART_TYPES]
     assert status["ledger"] == first["ledger"]
     assert invalid_status(metadata, status, problems, now=LATER + timedelta(days=1)) == status

@@ -34,7 +34,36 @@ def test_the_samples_have_no_problem(name: str):
             "spec.collector.limits.deliveryTimeoutSeconds",
             "terminationGracePeriodSeconds (40) minus 15",
         ),
-        ({"worker": {"runner": "Flink"}}, "spec.worker.runner", "use Embedded"),
+        (
+            {"worker": {"runner": "Flink", "flink": {"jobManager": {"resources": {"limits": {"memory": "512Mi"}}}}}},
+            "spec.worker.flink.jobManager.resources.limits.memory",
+            "at least 768Mi",
+        ),
+        (
+            {"worker": {"runner": "Flink", "flink": {"taskManager": {"resources": {"limits": {"memory": "1000Mi"}}}}}},
+            "spec.worker.flink.taskManager.resources.limits.memory",
+            "at least 1024Mi",
+        ),
+        (
+            {
+                "worker": {
+                    "runner": "Flink",
+                    "flink": {"taskManager": {"resources": {"requests": {"cpu": "2"}, "limits": {"cpu": "1"}}}},
+                }
+            },
+            "spec.worker.flink.taskManager.resources.requests.cpu",
+            "2 is more than its limit 1",
+        ),
+        (
+            {"worker": {"runner": "Flink", "flink": {"state": {"size": "0"}}}},
+            "spec.worker.flink.state.size",
+            "give a size",
+        ),
+        (
+            {"worker": {"runner": "Flink", "flink": {"configuration": {"rest.port": "80"}}}},
+            "spec.worker.flink.configuration",
+            "rest.port is the operator's",
+        ),
         (
             {"worker": {"quality": {"weights": {"completeness": 0, "validity": 0, "consistency": 0, "timeliness": 0}}}},
             "spec.worker.quality.weights",
@@ -84,9 +113,11 @@ def test_a_name_that_children_cannot_carry(name: str):
 
 
 def test_all_problems_are_told_at_once():
-    problems = validate(sample(change={"worker": {"runner": "Flink"}, "topics": {"silver": {"name": "events.raw"}}}))
+    problems = validate(
+        sample(change={"worker": {"dedupWindow": "9000d"}, "topics": {"silver": {"name": "events.raw"}}})
+    )
 
-    assert [problem.field for problem in problems] == ["spec.topics.silver.name", "spec.worker.runner"]
+    assert [problem.field for problem in problems] == ["spec.topics.silver.name", "spec.worker.dedupWindow"]
 
 
 def test_a_window_of_zero_and_endless_silver_are_fine():
@@ -95,6 +126,10 @@ def test_a_window_of_zero_and_endless_silver_are_fine():
         validate(sample(change={"worker": {"dedupWindow": "9000d"}, "topics": {"silver": {"retention": "forever"}}}))
         == []
     )
+
+
+def test_flink_needs_nothing_but_its_name():
+    assert validate(sample(change={"worker": {"runner": "Flink"}})) == []
 
 
 def test_a_last_rule_may_match_everything():

@@ -17,12 +17,15 @@ from holded_operator.constants import ANNOTATION_SECRET_CHECKSUM
 from holded_operator.desired import (
     Component,
     DesiredState,
+    FlinkRole,
     Images,
     Manifest,
     desired_replicas,
     referenced_secrets,
     render,
 )
+from holded_operator.desired.flink.submitter import JOB_SERVER
+from holded_operator.desired.state import WORKLOAD_KINDS
 from holded_operator.exceptions import (
     ForbiddenError,
     ObjectConflictError,
@@ -34,7 +37,7 @@ from holded_operator.gateways.interfaces import Body, InspectionGateway, object_
 from holded_operator.gateways.objects import content, refuse_foreign
 from holded_operator.steps.claims import Claims
 from holded_operator.steps.topics import contradictions
-from holded_operator.steps.workloads import WORKLOAD_KINDS, Children
+from holded_operator.steps.workloads import Children
 from holded_operator.validation import problems_of, validate
 
 KAFKA_NOT_ASKED = "topics and subjects: compared with the resource's status; Kafka and the registry were not asked"
@@ -164,9 +167,21 @@ def _images(children: Children) -> tuple[Images, str]:
         if workload is not None:
             container = workload["spec"]["template"]["spec"]["containers"][0]
             running |= {component.value: container["image"], "pull_policy": container["imagePullPolicy"]}
+    running |= {
+        image: entry["image"]
+        for part in (Component.WORKER, FlinkRole.JOB_MANAGER)
+        for entry in _containers(children.workload(part))
+        for name, image in ((FlinkRole.JOB_MANAGER, "flink"), (JOB_SERVER, "flink_job_server"))
+        if entry["name"] == name
+    }
     if not running:
         return default, "images: this version's defaults, since nothing runs yet; the operator's may be others"
     return replace(default, **running), "images: those that run now"
+
+
+def _containers(workload: Body | None) -> list[Body]:
+    found: list[Body] = [] if workload is None else workload["spec"]["template"]["spec"]["containers"]
+    return found
 
 
 def _render(pipeline: HoldedPipeline, images: Images, children: Children) -> DesiredState:

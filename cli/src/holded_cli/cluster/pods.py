@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from holded_operator.constants import LABEL_COMPONENT
-from holded_operator.desired import Component
+from holded_operator.desired import Component, FlinkRole, Part
 from holded_operator.gateways.interfaces import Body, InspectionGateway
 from holded_operator.steps.pods import trouble
 from holded_operator.steps.workloads import Children
@@ -11,9 +11,9 @@ from holded_operator.steps.workloads import Children
 
 @dataclass(frozen=True)
 class ComponentState:
-    """A component's workload, None while there is none, and its pods."""
+    """The workload of a component, or of a role of Flink's, None while there is none, and its pods."""
 
-    component: Component
+    component: Part
     workload: Body | None
     pods: tuple[Body, ...]
 
@@ -39,10 +39,10 @@ class ComponentState:
 
 
 def read_components(gateway: InspectionGateway, body: Body, children: Children) -> tuple[ComponentState, ...]:
-    """Return the components in the order of the data's way."""
+    """Return the components in the order of the data's way, then what there is of Flink."""
+    parts = (*Component, *(role for role in FlinkRole if children.workload(role) is not None))
     return tuple(
-        ComponentState(component, children.workload(component), tuple(gateway.list_pods(body, component.value)))
-        for component in Component
+        ComponentState(part, children.workload(part), tuple(gateway.list_pods(body, part.value))) for part in parts
     )
 
 

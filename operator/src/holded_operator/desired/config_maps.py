@@ -7,11 +7,11 @@ from pydantic import BaseModel
 from holded_contracts.settings import render_env
 from holded_operator.api.v1alpha1 import HoldedPipeline
 from holded_operator.desired import names, settings
-from holded_operator.desired.state import Component, Manifest
+from holded_operator.desired.state import Manifest, Part
 
 
 def config_map(
-    pipeline: HoldedPipeline, component: Component, values: BaseModel, standard: Mapping[str, str] | None = None
+    pipeline: HoldedPipeline, component: Part, values: BaseModel, standard: Mapping[str, str] | None = None
 ) -> Manifest:
     """Return the ConfigMap whose keys are the environment variables of a component.
 

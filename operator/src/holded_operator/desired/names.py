@@ -5,17 +5,17 @@ from typing import Any
 
 from holded_operator import constants
 from holded_operator.api.v1alpha1 import HoldedPipeline
-from holded_operator.desired.state import Component
+from holded_operator.desired.state import Part
 
 _LABEL_MAX = 63
 
 
-def child_name(pipeline: HoldedPipeline, component: Component) -> str:
-    """Return the name that all objects of a component share."""
+def child_name(pipeline: HoldedPipeline, component: Part) -> str:
+    """Return the name that all objects of a component, or of a role of Flink's, share."""
     return f"{pipeline.metadata.name}-{component}"
 
 
-def selector_labels(pipeline: HoldedPipeline, component: Component) -> dict[str, str]:
+def selector_labels(pipeline: HoldedPipeline, component: Part) -> dict[str, str]:
     """Return the labels that select a component's pods; they can never change once a workload exists."""
     return {
         constants.LABEL_NAME: constants.APP_NAME,
@@ -24,12 +24,12 @@ def selector_labels(pipeline: HoldedPipeline, component: Component) -> dict[str,
     }
 
 
-def selector_text(pipeline: HoldedPipeline, component: Component) -> str:
+def selector_text(pipeline: HoldedPipeline, component: Part) -> str:
     """Return the selector as the scale subresource wants it."""
     return ",".join(f"{key}={value}" for key, value in sorted(selector_labels(pipeline, component).items()))
 
 
-def labels(pipeline: HoldedPipeline, component: Component | None, *, version: str | None = None) -> dict[str, str]:
+def labels(pipeline: HoldedPipeline, component: Part | None, *, version: str | None = None) -> dict[str, str]:
     """Return the labels of an object; without a component it belongs to the pipeline as a whole."""
     own = {
         constants.LABEL_NAME: constants.APP_NAME,
@@ -47,7 +47,7 @@ def labels(pipeline: HoldedPipeline, component: Component | None, *, version: st
 def metadata(
     pipeline: HoldedPipeline,
     name: str,
-    component: Component | None,
+    component: Part | None,
     *,
     version: str | None = None,
     annotations: dict[str, str] | None = None,

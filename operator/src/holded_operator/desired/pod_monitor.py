@@ -1,8 +1,9 @@
 """Metrics for the Prometheus operator."""
 
 from holded_operator import constants
-from holded_operator.api.v1alpha1 import HoldedPipeline
+from holded_operator.api.v1alpha1 import HoldedPipeline, Runner
 from holded_operator.desired import names
+from holded_operator.desired.flink.cluster import METRICS_PORT_NAME
 from holded_operator.desired.pods import PORT_NAME
 from holded_operator.desired.state import Manifest
 
@@ -15,6 +16,9 @@ def pod_monitors(pipeline: HoldedPipeline) -> tuple[Manifest, ...]:
         constants.LABEL_INSTANCE: pipeline.metadata.name,
         constants.LABEL_MANAGED_BY: constants.FIELD_MANAGER,
     }
+    ports = [PORT_NAME]
+    if pipeline.spec.worker.runner is Runner.FLINK:
+        ports.append(METRICS_PORT_NAME)
     return (
         {
             "apiVersion": "monitoring.coreos.com/v1",
@@ -22,7 +26,7 @@ def pod_monitors(pipeline: HoldedPipeline) -> tuple[Manifest, ...]:
             "metadata": names.metadata(pipeline, pipeline.metadata.name, None),
             "spec": {
                 "selector": {"matchLabels": selector},
-                "podMetricsEndpoints": [{"port": PORT_NAME, "path": "/metrics"}],
+                "podMetricsEndpoints": [{"port": port, "path": "/metrics"} for port in ports],
                 "podTargetLabels": [constants.LABEL_INSTANCE, constants.LABEL_COMPONENT],
             },
         },

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,11 +11,18 @@ from holded_operator.api.v1alpha1 import HoldedPipeline, PodTemplate, Resources
 from holded_operator.desired import names
 from holded_operator.desired.resources import resources
 from holded_operator.desired.secret_use import SecretUse, secret_use
-from holded_operator.desired.state import Component, Manifest
+from holded_operator.desired.state import Component, Manifest, Part
 
 PORT_NAME = "http"
 """Name of the one port each container has, whatever its number."""
 _TMP_SIZE = "256Mi"
+TMP_MOUNT: dict[str, Any] = {"name": "tmp", "mountPath": "/tmp"}  # noqa: S108 -- the pod's own emptyDir
+CONTAINER_SECURITY: dict[str, Any] = {
+    "allowPrivilegeEscalation": False,
+    "capabilities": {"drop": ["ALL"]},
+    "readOnlyRootFilesystem": True,
+}
+"""Pod Security `restricted`, and a root file system that nothing can be written to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +43,35 @@ class Workload:
 def pod_template(
     pipeline: HoldedPipeline, workload: Workload, config: Manifest, secret_checksums: Mapping[str, str]
 ) -> dict[str, Any]:
-    """Return the pod template of a Deployment or StatefulSet."""
+    """Return the pod template of a component that is one container."""
     secrets = secret_use(pipeline, workload.component)
-    extra, version = workload.template.metadata, names.image_version(workload.image)
+    return pod(
+        pipeline,
+        workload.component,
+        workload.template,
+        version=names.image_version(workload.image),
+        annotations=checksums([config], secrets.names, secret_checksums),
+        containers=[container(workload, config, secrets)],
+        volumes=[tmp_volume(), *secrets.volumes],
+    )
+
+
+def pod(
+    pipeline: HoldedPipeline,
+    part: Part,
+    template: PodTemplate,
+    *,
+    version: str,
+    annotations: Mapping[str, str],
+    containers: Sequence[dict[str, Any]],
+    volumes: Sequence[dict[str, Any]],
+) -> dict[str, Any]:
+    """Return the pod template of any pod of ours around its containers."""
+    extra = template.metadata
     return {
         "metadata": {
-            "labels": {**extra.labels, **names.labels(pipeline, workload.component, version=version)},
-            "annotations": {**extra.annotations, **_checksums(config, secrets, secret_checksums)},
+            "labels": {**extra.labels, **names.labels(pipeline, part, version=version)},
+            "annotations": {**extra.annotations, **annotations},
         },
         "spec": {
             "automountServiceAccountToken": False,
@@ -54,57 +83,65 @@ def pod_template(
                 "fsGroup": constants.RUN_AS_ID,
                 "seccompProfile": {"type": "RuntimeDefault"},
             },
-            "containers": [_container(workload, config, secrets)],
-            "volumes": [{"name": "tmp", "emptyDir": {"sizeLimit": _TMP_SIZE}}, *secrets.volumes],
-            **_placement(pipeline, workload),
+            "containers": list(containers),
+            "volumes": list(volumes),
+            **_placement(pipeline, part, template),
         },
     }
 
 
-def _container(workload: Workload, config: Manifest, secrets: SecretUse) -> dict[str, Any]:
-    container = {
+def container(workload: Workload, config: Manifest, secrets: SecretUse) -> dict[str, Any]:
+    """Return the container of one of our services."""
+    found = {
         "name": workload.component.value,
         "image": workload.image,
         "imagePullPolicy": workload.pull_policy,
-        "ports": [{"name": PORT_NAME, "containerPort": workload.port, "protocol": "TCP"}],
+        "ports": [port(PORT_NAME, workload.port)],
         "envFrom": [{"configMapRef": {"name": config["metadata"]["name"]}}],
         "env": [
             {"name": "HOLDED_POD_NAME", "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.name"}}},
             *secrets.env,
         ],
-        "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}, *secrets.mounts],  # noqa: S108 -- the pod's own emptyDir
+        "volumeMounts": [TMP_MOUNT, *secrets.mounts],
         "resources": resources(workload.component, workload.resources),
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "capabilities": {"drop": ["ALL"]},
-            "readOnlyRootFilesystem": True,
-        },
+        "securityContext": CONTAINER_SECURITY,
         # Startup and liveness ask for life only: a pod whose Kafka is away is not ready, but a restart would not help.
-        "startupProbe": _probe("/health", period=2, failures=workload.startup_seconds // 2),
-        "livenessProbe": _probe("/health", period=10, failures=6),
-        "readinessProbe": _probe("/ready", period=5, failures=3),
+        "startupProbe": probe(http("/health"), period=2, failures=workload.startup_seconds // 2),
+        "livenessProbe": probe(http("/health"), period=10, failures=6),
+        "readinessProbe": probe(http("/ready"), period=5, failures=3),
     }
     if workload.pre_stop_seconds:
-        container["lifecycle"] = {"preStop": {"sleep": {"seconds": workload.pre_stop_seconds}}}
-    return container
+        found["lifecycle"] = {"preStop": {"sleep": {"seconds": workload.pre_stop_seconds}}}
+    return found
 
 
-def _probe(path: str, *, period: int, failures: int) -> dict[str, Any]:
-    return {
-        "httpGet": {"path": path, "port": PORT_NAME},
-        "periodSeconds": period,
-        "timeoutSeconds": 5,
-        "failureThreshold": failures,
-    }
+def port(name: str, number: int) -> dict[str, Any]:
+    """Return a container's port."""
+    return {"name": name, "containerPort": number, "protocol": "TCP"}
 
 
-def _placement(pipeline: HoldedPipeline, workload: Workload) -> dict[str, Any]:
-    spec = workload.template.spec
+def http(path: str, port_name: str = PORT_NAME) -> dict[str, Any]:
+    """Return a probe's question over HTTP."""
+    return {"httpGet": {"path": path, "port": port_name}}
+
+
+def probe(question: dict[str, Any], *, period: int, failures: int) -> dict[str, Any]:
+    """Return a probe."""
+    return {**question, "periodSeconds": period, "timeoutSeconds": 5, "failureThreshold": failures}
+
+
+def tmp_volume(size: str = _TMP_SIZE) -> dict[str, Any]:
+    """Return the volume of TMP_MOUNT."""
+    return {"name": "tmp", "emptyDir": {"sizeLimit": size}}
+
+
+def _placement(pipeline: HoldedPipeline, part: Part, template: PodTemplate) -> dict[str, Any]:
+    spec = template.spec
     spread_over_nodes = {
         "maxSkew": 1,
         "topologyKey": "kubernetes.io/hostname",
         "whenUnsatisfiable": "ScheduleAnyway",
-        "labelSelector": {"matchLabels": names.selector_labels(pipeline, workload.component)},
+        "labelSelector": {"matchLabels": names.selector_labels(pipeline, part)},
     }
     optional = {
         "nodeSelector": dict(spec.node_selector),
@@ -120,12 +157,14 @@ def _placement(pipeline: HoldedPipeline, workload: Workload) -> dict[str, Any]:
     }
 
 
-def _checksums(config: Manifest, secrets: SecretUse, known: Mapping[str, str]) -> dict[str, str]:
-    checksums = {constants.ANNOTATION_CONFIG_CHECKSUM: digest(config["data"])}
-    used = {name: known[name] for name in secrets.names if name in known}
+def checksums(configs: Sequence[Manifest], secrets: Iterable[str], known: Mapping[str, str]) -> dict[str, str]:
+    """Return the annotations that roll pods when their ConfigMaps or Secrets change; `known` are Secrets' checksums."""
+    data = [config["data"] for config in configs]
+    found = {constants.ANNOTATION_CONFIG_CHECKSUM: digest(data if len(data) > 1 else data[0])}
+    used = {name: known[name] for name in sorted(secrets) if name in known}
     if used:
-        checksums[constants.ANNOTATION_SECRET_CHECKSUM] = digest(used)
-    return checksums
+        found[constants.ANNOTATION_SECRET_CHECKSUM] = digest(used)
+    return found
 
 
 def digest(content: Any) -> str:

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from holded_operator.api.v1alpha1 import HoldedPipeline
-from holded_operator.desired import collector, names, sink, worker
+from holded_operator.api.v1alpha1 import HoldedPipeline, Runner
+from holded_operator.desired import collector, flink, names, sink, worker
 from holded_operator.desired.pod_monitor import pod_monitors
 from holded_operator.desired.secret_use import secret_use
 from holded_operator.desired.state import Component, DesiredState, Images
@@ -12,7 +12,8 @@ from holded_operator.desired.topics import deletion_plan, subject_specs, topic_s
 
 def referenced_secrets(pipeline: HoldedPipeline) -> tuple[str, ...]:
     """Return the names of the Secrets the pods use, sorted; all are in the pipeline's namespace."""
-    return tuple(sorted({name for component in Component for name in secret_use(pipeline, component).names}))
+    of_flink = flink.secret_names(pipeline) if pipeline.spec.worker.runner is Runner.FLINK else ()
+    return tuple(sorted({*of_flink, *(name for part in Component for name in secret_use(pipeline, part).names)}))
 
 
 def render(

@@ -71,8 +71,10 @@ def collector_settings(pipeline: HoldedPipeline, *, version: str) -> contract.Co
     )
 
 
-def worker_settings(pipeline: HoldedPipeline, *, version: str) -> contract.WorkerSettings:
-    """Return the worker's settings, without secrets and the pod's name."""
+def worker_settings(
+    pipeline: HoldedPipeline, *, version: str, flink: contract.FlinkSettings | None = None
+) -> contract.WorkerSettings:
+    """Return the worker's settings, without secrets and the pod's name; `flink` is of runner Flink."""
     spec = pipeline.spec.worker
     return _Worker(
         pipeline=_identity(pipeline, version),
@@ -88,6 +90,20 @@ def worker_settings(pipeline: HoldedPipeline, *, version: str) -> contract.Worke
         ),
         quality_weights=contract.QualityWeights.model_validate(spec.quality.weights.model_dump()),
         max_string_length=spec.max_string_length,
+        flink=flink,
+    )
+
+
+def pool_settings(pipeline: HoldedPipeline, *, flink: contract.FlinkSettings) -> contract.WorkerSettings:
+    """Return what the worker pool of a TaskManager reads: the least there can be, as all else travels with the job.
+
+    A setting more would roll the TaskManagers, and would be taken where the job names none.
+    """
+    return _Worker(
+        pipeline=contract.PipelineSettings(name=pipeline.metadata.name, namespace=pipeline.metadata.namespace),
+        kafka=contract.KafkaSettings(bootstrap_servers=pipeline.spec.kafka.bootstrap_servers),
+        schema_registry=contract.SchemaRegistrySettings(url=pipeline.spec.schema_registry.url),
+        flink=contract.FlinkSettings(jobmanager_url=flink.jobmanager_url, state_url=flink.state_url),
     )
 
 

@@ -7,7 +7,7 @@ from holded_operator.api.v1alpha1 import HoldedPipeline
 from holded_operator.desired import names
 from holded_operator.desired.config_maps import config_map
 from holded_operator.desired.network_policy import network_policy
-from holded_operator.desired.pods import Workload
+from holded_operator.desired.pods import Workload, pod_template
 from holded_operator.desired.settings import sink_settings
 from holded_operator.desired.state import Component, Images, Manifest
 from holded_operator.desired.workloads import disruption_budget, headless_service, stateful_set
@@ -34,6 +34,8 @@ def objects(pipeline: HoldedPipeline, images: Images, secret_checksums: Mapping[
         config,
         headless_service(pipeline, COMPONENT, constants.PROBES_PORT),
         network_policy(pipeline, COMPONENT, port=constants.PROBES_PORT),
-        stateful_set(pipeline, workload, config, secret_checksums, replicas=replicas),
+        stateful_set(
+            pipeline, COMPONENT, pod_template(pipeline, workload, config, secret_checksums), replicas=replicas
+        ),
         *disruption_budget(pipeline, COMPONENT, most=replicas),
     )

@@ -3,12 +3,16 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from holded_contracts.topics import Artefact
+from holded_operator import constants
 
 Manifest = dict[str, Any]
 """One Kubernetes object."""
+
+WORKLOAD_KINDS: Final = frozenset({"Deployment", "StatefulSet"})
+"""Kinds that run pods."""
 
 
 class Component(StrEnum):
@@ -19,6 +23,24 @@ class Component(StrEnum):
     SINK = "sink"
 
 
+class FlinkRole(StrEnum):
+    """What the worker has beside its own pods with runner Flink; named and labelled as components are."""
+
+    JOB_MANAGER = "jobmanager"
+    TASK_MANAGER = "taskmanager"
+
+
+type Part = Component | FlinkRole
+"""Whose pods they are."""
+
+LABELS_OF: Mapping[Component, frozenset[str]] = {
+    Component.COLLECTOR: frozenset({Component.COLLECTOR}),
+    Component.WORKER: frozenset({Component.WORKER, *FlinkRole}),
+    Component.SINK: frozenset({Component.SINK}),
+}
+"""Values of the component label on the objects that belong to a component."""
+
+
 @dataclass(frozen=True, slots=True)
 class Images:
     """Full references of the images the operator deploys."""
@@ -27,6 +49,9 @@ class Images:
     worker: str
     sink: str
     pull_policy: str = "IfNotPresent"
+    flink: str = "flink:1.19.3-java17"
+    """JobManager and TaskManagers; its minor version is the job server's."""
+    flink_job_server: str = "apache/beam_flink1.19_job_server:2.77.0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,15 +107,20 @@ class DesiredState:
     """Label selector of the worker pods, for the scale subresource."""
 
     def of(self, component: Component) -> tuple[Manifest, ...]:
-        """Return the objects of one component, in apply order."""
-        label = "app.kubernetes.io/component"
-        return tuple(item for item in self.objects if item["metadata"]["labels"].get(label) == component.value)
+        """Return the objects of one component, in apply order; the worker's include Flink's."""
+        return tuple(item for item in self.objects if component_label(item) in LABELS_OF[component])
 
     def find(self, kind: str, name: str) -> Manifest | None:
         """Return one object, or None if it is not part of the desired state."""
         matches = (item for item in self.objects if item["kind"] == kind and item["metadata"]["name"] == name)
         return next(matches, None)
 
-    def workload(self, component: Component) -> Manifest:
-        """Return the Deployment or StatefulSet of a component."""
-        return next(item for item in self.of(component) if item["kind"] in {"Deployment", "StatefulSet"})
+    def workload(self, part: Part) -> Manifest:
+        """Return the Deployment or StatefulSet of a component or role."""
+        return next(item for item in self.objects if item["kind"] in WORKLOAD_KINDS and component_label(item) == part)
+
+
+def component_label(item: Manifest) -> str | None:
+    """Return the component or role that an object's label names; one of the whole pipeline has none."""
+    label: str | None = (item["metadata"].get("labels") or {}).get(constants.LABEL_COMPONENT)
+    return label

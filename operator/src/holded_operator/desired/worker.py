@@ -1,13 +1,14 @@
-"""The worker: a StatefulSet of consumer-group members."""
+"""The worker: a StatefulSet, of consumer-group members or, with runner Flink, of what keeps a job running there."""
 
 from collections.abc import Mapping
 
+from holded_contracts.settings import WorkerSettings
 from holded_operator import constants
-from holded_operator.api.v1alpha1 import HoldedPipeline, Worker
-from holded_operator.desired import names
+from holded_operator.api.v1alpha1 import HoldedPipeline, Runner, Worker
+from holded_operator.desired import flink, names
 from holded_operator.desired.config_maps import config_map
 from holded_operator.desired.network_policy import network_policy
-from holded_operator.desired.pods import Workload, digest
+from holded_operator.desired.pods import Workload, digest, pod_template
 from holded_operator.desired.settings import worker_settings
 from holded_operator.desired.state import Component, Images, Manifest
 from holded_operator.desired.workloads import disruption_budget, headless_service, stateful_set
@@ -20,8 +21,22 @@ def objects(
     pipeline: HoldedPipeline, images: Images, secret_checksums: Mapping[str, str], *, autoscaled: int | None
 ) -> tuple[Manifest, ...]:
     """Return the worker's objects in apply order; `autoscaled` is what the lag asks for, if that decides."""
+    config = config_map(pipeline, COMPONENT, _settings(pipeline, images))
+    shared = (
+        config,
+        headless_service(pipeline, COMPONENT, constants.PROBES_PORT),
+        network_policy(pipeline, COMPONENT, port=constants.PROBES_PORT),
+    )
+    running = replicas(pipeline, autoscaled)
+    if pipeline.spec.worker.runner is Runner.FLINK:
+        return *shared, *flink.objects(pipeline, images, config, secret_checksums, replicas=running)
+    return *shared, *_embedded(pipeline, images, config, secret_checksums, running)
+
+
+def _embedded(
+    pipeline: HoldedPipeline, images: Images, config: Manifest, secret_checksums: Mapping[str, str], running: int
+) -> tuple[Manifest, ...]:
     spec = pipeline.spec.worker
-    config = config_map(pipeline, COMPONENT, worker_settings(pipeline, version=pipeline_version(pipeline, images)))
     workload = Workload(
         component=COMPONENT,
         image=images.worker,
@@ -33,12 +48,15 @@ def objects(
     )
     most = spec.autoscaling.max_replicas if spec.autoscaling else spec.replicas
     return (
-        config,
-        headless_service(pipeline, COMPONENT, constants.PROBES_PORT),
-        network_policy(pipeline, COMPONENT, port=constants.PROBES_PORT),
-        stateful_set(pipeline, workload, config, secret_checksums, replicas=replicas(pipeline, autoscaled)),
+        stateful_set(pipeline, COMPONENT, pod_template(pipeline, workload, config, secret_checksums), replicas=running),
         *disruption_budget(pipeline, COMPONENT, most=0 if pipeline.spec.suspend else most),
     )
+
+
+def _settings(pipeline: HoldedPipeline, images: Images) -> WorkerSettings:
+    version = pipeline_version(pipeline, images)
+    on_flink = pipeline.spec.worker.runner is Runner.FLINK
+    return worker_settings(pipeline, version=version, flink=flink.settings(pipeline) if on_flink else None)
 
 
 def replicas(pipeline: HoldedPipeline, autoscaled: int | None) -> int:

@@ -9,6 +9,8 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, Literal, Protocol
 
+from pydantic import BaseModel, ConfigDict
+
 type Body = dict[str, Any]
 """A Kubernetes object as JSON."""
 
@@ -302,6 +304,26 @@ class DatabaseGateway(Protocol):
 
     def drop(self, access: DatabaseAccess) -> bool:
         """Drop what the migrations made, and the database when nothing else is in it; False when it was gone."""
+        ...
+
+
+class FlinkJob(BaseModel):
+    """What the submitter answers on GET /job; it may tell more."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    state: str
+    job_id: str | None = None
+    checkpoint_age_seconds: float | None = None
+    restarts: int | None = None
+    restored_from: str | None = None
+
+
+class FlinkGateway(Protocol):
+    """The jobs of runner Flink."""
+
+    def job(self, namespace: str, name: str) -> FlinkJob | None:
+        """Return what the submitter of a pipeline tells of its job, None when it does not answer."""
         ...
 
 

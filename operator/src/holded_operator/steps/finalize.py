@@ -37,16 +37,17 @@ def stop_workloads(context: Context, body: Body, deletion: Deletion, journal: Jo
     children = Children(tuple(context.kubernetes.list_children(body)))
     late = context.clock() - deletion.draining_since > context.config.drain_seconds
     for component in STOP_ORDER:
-        workload = children.workload(component)
-        if workload is None:
-            continue
-        if workload["metadata"].get("deletionTimestamp") is None:
-            # In the foreground: the object stays until its pods are gone, which is how the next pass knows.
-            context.kubernetes.delete(workload, wait_for_dependents=True)
-            journal.changed("Stopping", f"Deleted {object_id(workload)}, waiting for its pods to stop")
-        if not late:
+        stopping = children.workloads(component)
+        for workload in stopping:
+            if workload["metadata"].get("deletionTimestamp") is None:
+                # In the foreground: the object stays until its pods are gone, which is how the next pass knows.
+                context.kubernetes.delete(workload, wait_for_dependents=True)
+                journal.changed("Stopping", f"Deleted {object_id(workload)}, waiting for its pods to stop")
+        if stopping and not late:
             return False
-        journal.warn("DrainTimedOut", f"{object_id(workload)} has not stopped in {context.config.drain_seconds:.0f} s")
+        for workload in stopping:
+            seconds = context.config.drain_seconds
+            journal.warn("DrainTimedOut", f"{object_id(workload)} has not stopped in {seconds:.0f} s")
     return True
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from holded_contracts.ledger import accepted_events
 from holded_contracts.topics import worker_group
-from holded_operator.api.v1alpha1 import HoldedPipeline
+from holded_operator.api.v1alpha1 import FlinkStatus, HoldedPipeline
 from holded_operator.exceptions import OperatorError
 from holded_operator.gateways.interfaces import (
     DatabaseAccess,
@@ -29,6 +29,8 @@ class Flow:
     lag: int | None = None
     """Events in raw that the worker's group has not committed."""
     ledger: Ledger | None = None
+    flink: FlinkStatus | None = None
+    """The job of runner Flink."""
     canary: Reading | None = field(default=None, compare=False)
     """Another one each time; `status.canary_stands` tells whether that means anything."""
 
@@ -39,7 +41,7 @@ class Flow:
         """
         if self.lag is None or before.lag is None or self.ledger is None or before.ledger is None:
             return self == before
-        arrived = replace(self.ledger, accepted=before.ledger.accepted) == before.ledger
+        arrived = replace(self.ledger, accepted=before.ledger.accepted) == before.ledger and self.flink == before.flink
         new = (self.lag - before.lag, self.ledger.accepted - before.ledger.accepted)
         return arrived and all(0 <= number <= canaries for number in new)
 

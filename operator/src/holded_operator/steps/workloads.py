@@ -1,28 +1,29 @@
 """Owned objects: apply what is rendered, delete what is rendered no more, tell how the pods are."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from holded_operator.api.v1alpha1 import HoldedPipeline
 from holded_operator.constants import LABEL_COMPONENT
-from holded_operator.desired import Component, DesiredState
-from holded_operator.exceptions import OperatorError, UnavailableError
+from holded_operator.desired import Component, DesiredState, FlinkRole, Part
+from holded_operator.desired.state import LABELS_OF, WORKLOAD_KINDS, component_label
+from holded_operator.exceptions import OperatorError, RunnerSwitchingError, UnavailableError
 from holded_operator.gateways.interfaces import Body, Change, KubernetesGateway, Versions, object_id
 from holded_operator.status import COLLECTOR_READY, SINK_READY, SUSPENDED, WORKER_READY, PartResult
 from holded_operator.steps.credentials import Secrets, collector_keys
 from holded_operator.steps.journal import Journal
 from holded_operator.steps.pods import trouble
 
-CONDITIONS: Final = {
+CONDITIONS: Final[Mapping[Part, str]] = {
     Component.COLLECTOR: COLLECTOR_READY,
     Component.WORKER: WORKER_READY,
     Component.SINK: SINK_READY,
+    **dict.fromkeys(FlinkRole, WORKER_READY),
 }
 ROLLOUT: Final = (Component.SINK, Component.WORKER, Component.COLLECTOR)
 """Order in which components are applied: whoever reads first."""
 
-WORKLOAD_KINDS: Final = frozenset({"Deployment", "StatefulSet"})
 _VERBS = {Change.CREATED: "Created", Change.UPDATED: "Updated"}
 
 
@@ -42,14 +43,16 @@ class Children:
         matches = (item for item in self.objects if item["kind"] == kind and item["metadata"]["name"] == name)
         return next(matches, None)
 
-    def workload(self, component: Component) -> Body | None:
-        """Return the Deployment or StatefulSet of a component."""
-        matches = (
-            item
-            for item in self.objects
-            if item["kind"] in WORKLOAD_KINDS and item["metadata"]["labels"].get(LABEL_COMPONENT) == component.value
-        )
-        return next(matches, None)
+    def workload(self, part: Part) -> Body | None:
+        """Return the Deployment or StatefulSet of a component, or of a role of Flink's."""
+        return next((item for item in self._running() if component_label(item) == part), None)
+
+    def workloads(self, component: Component) -> tuple[Body, ...]:
+        """Return every Deployment and StatefulSet of a component; the worker's include Flink's."""
+        return tuple(item for item in self._running() if component_label(item) in LABELS_OF[component])
+
+    def _running(self) -> Iterator[Body]:
+        return (item for item in self.objects if item["kind"] in WORKLOAD_KINDS)
 
     def replicas(self, component: Component) -> int | None:
         """Return how many pods a component's workload asks for, None without a workload."""
@@ -61,7 +64,7 @@ class Children:
 class Rollout:
     """What came of applying: the live workloads, and what failed, by component."""
 
-    workloads: Mapping[Component, Body]
+    workloads: Mapping[Part, Body]
     failures: Mapping[Component, OperatorError]
 
 
@@ -79,44 +82,71 @@ def apply_components(
 
     Only when all went well, objects that are rendered no more are deleted.
     """
-    workloads: dict[Component, Body] = {}
+    workloads: dict[Part, Body] = {}
     failures: dict[Component, OperatorError] = {}
     for component in ROLLOUT:
         try:
             if component is Component.COLLECTOR:
                 # The other Secrets were read on the way to the outside systems.
                 collector_keys(pipeline, secrets)
+            _stop_former(kubernetes, component, desired, children, journal)
             for wanted in desired.of(component):
                 live = _apply(kubernetes, body, wanted, children, journal)
                 if wanted["kind"] in WORKLOAD_KINDS:
-                    workloads[component] = live
+                    workloads[_part(wanted)] = live
         except UnavailableError:
             raise
         except OperatorError as error:
             failures[component] = error
-            live_before = children.workload(component)
-            if component not in workloads and live_before is not None:
-                workloads[component] = live_before
+            for live in children.workloads(component):
+                workloads.setdefault(_part(live), live)
     if not failures:
         _apply_common(kubernetes, body, desired, children, journal)
         _prune(kubernetes, desired, children, journal)
     return Rollout(workloads=workloads, failures=failures)
 
 
+def results(
+    kubernetes: KubernetesGateway,
+    body: Body,
+    desired: DesiredState,
+    children: Children,
+    rollout: Rollout,
+    *,
+    suspended: bool,
+    waiting_for: Sequence[str] = (),
+) -> list[PartResult]:
+    """Return the condition of each component; with runner Flink the worker's also minds JobManager and TaskManagers."""
+
+    def of(part: Part) -> PartResult:
+        live = rollout.workloads.get(part) or children.workload(part)
+        return result(kubernetes, body, part, live, suspended=suspended, waiting_for=waiting_for)
+
+    found = []
+    for component in Component:
+        failure = rollout.failures.get(component)
+        if failure is not None:
+            found.append(PartResult(CONDITIONS[component], ok=False, reason=failure.reason, message=str(failure)))
+            continue
+        roles = [part for part in map(_part, desired.of(component)) if part in FlinkRole]
+        # The submitter cannot be ready while Flink is not: that is the cause, and told first.
+        others = [(role, of(role)) for role in dict.fromkeys(roles)]
+        late = next(((role, part) for role, part in others if not part.ok and part.reason != SUSPENDED), None)
+        found.append(of(component) if late is None else replace(late[1], message=f"{late[0]}: {late[1].message}"))
+    return found
+
+
 def result(
     kubernetes: KubernetesGateway,
     body: Body,
-    component: Component,
+    part: Part,
     workload: Body | None,
     *,
     suspended: bool,
     waiting_for: Sequence[str] = (),
-    failure: OperatorError | None = None,
 ) -> PartResult:
     """Return the condition of one component from its live workload; pods are only asked when something is amiss."""
-    name = CONDITIONS[component]
-    if failure is not None:
-        return PartResult(name, ok=False, reason=failure.reason, message=str(failure))
+    name = CONDITIONS[part]
     if workload is None:
         return PartResult(name, ok=False, reason="WaitingForPrerequisites", message=_waiting(waiting_for))
     spec, status = workload["spec"], workload.get("status") or {}
@@ -130,11 +160,32 @@ def result(
     if seen and ready >= wanted and updated >= wanted:
         return PartResult(name, ok=True, reason="PodsReady", message=f"{ready} of {wanted} pods are ready{held}")
     message = f"{ready} of {wanted} pods are ready, {updated} are of the latest revision{held}"
-    problem = trouble(kubernetes.list_pods(body, component.value))
+    problem = trouble(kubernetes.list_pods(body, part.value))
     if problem is not None:
         return PartResult(name, ok=False, reason="PodsFailing", message=f"{message}: {problem}")
     reason = "PodsNotReady" if seen and updated >= wanted else "RollingOut"
     return PartResult(name, ok=False, reason=reason, message=message)
+
+
+def _stop_former(
+    kubernetes: KubernetesGateway, component: Component, desired: DesiredState, children: Children, journal: Journal
+) -> None:
+    """Stop what a component ran before and runs no more; raise until it is gone: two runners must never both write."""
+    former = [
+        live for live in children.workloads(component) if desired.find(live["kind"], live["metadata"]["name"]) is None
+    ]
+    for live in former:
+        if live["metadata"].get("deletionTimestamp") is None:
+            # In the foreground: it stays until its pods are gone.
+            kubernetes.delete(live, wait_for_dependents=True)
+            journal.changed("Stopping", f"Deleted {object_id(live)}, waiting for its pods to stop")
+    if former:
+        raise RunnerSwitchingError(", ".join(object_id(live) for live in former))
+
+
+def _part(item: Body) -> Part:
+    label = str(component_label(item))
+    return FlinkRole(label) if label in FlinkRole else Component(label)
 
 
 def _apply(kubernetes: KubernetesGateway, body: Body, wanted: Body, children: Children, journal: Journal) -> Body:

@@ -2,6 +2,7 @@
 
 from holded_operator.api.v1alpha1.common import CaSecretRef, PodTemplate, Resources, SecretRef
 from holded_operator.api.v1alpha1.connections import Kafka, KafkaSecurity, MySQL, MySQLTls, MySQLTlsMode, SchemaRegistry
+from holded_operator.api.v1alpha1.flink import AccessMode, Flink, FlinkState, StateBackend
 from holded_operator.api.v1alpha1.pipeline import (
     Deletion,
     DeletionPolicy,
@@ -12,6 +13,7 @@ from holded_operator.api.v1alpha1.pipeline import (
 )
 from holded_operator.api.v1alpha1.status import (
     Condition,
+    FlinkStatus,
     HoldedPipelineStatus,
     LedgerStatus,
     Phase,
@@ -22,12 +24,16 @@ from holded_operator.api.v1alpha1.topics import Compatibility, Schemas, Topic, T
 from holded_operator.api.v1alpha1.workloads import Collector, RateLimit, Runner, Sink, Worker, WorkerAutoscaling
 
 __all__ = [
+    "AccessMode",
     "CaSecretRef",
     "Collector",
     "Compatibility",
     "Condition",
     "Deletion",
     "DeletionPolicy",
+    "Flink",
+    "FlinkState",
+    "FlinkStatus",
     "HoldedPipeline",
     "HoldedPipelineSpec",
     "HoldedPipelineStatus",
@@ -48,6 +54,7 @@ __all__ = [
     "Schemas",
     "SecretRef",
     "Sink",
+    "StateBackend",
     "SubjectStatus",
     "Topic",
     "TopicStatus",

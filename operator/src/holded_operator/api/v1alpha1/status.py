@@ -92,6 +92,22 @@ class LatencyStatus(ApiModel):
     """When this latency was first seen."""
 
 
+class FlinkStatus(ApiModel):
+    """The job of runner Flink, as its submitter sees it."""
+
+    state: Annotated[str, Field(max_length=64)]
+    """Flink's word for it: RUNNING, RESTARTING, FAILING and others; what the submitter does while there is no job."""
+    job_id: Annotated[str, Field(max_length=64)] | None = None
+    """Id of the job in Flink, absent while there is none."""
+    checkpoint_age_seconds: int | None = None
+    """The last completed checkpoint is at most this old. Twice the interval while all is well, and doubled from there,
+    so that it changes only when it means something; absent before the first checkpoint."""
+    restarts: int = 0
+    """How often Flink has restarted this job."""
+    restored_from: Annotated[str, Field(max_length=2048)] | None = None
+    """Checkpoint or savepoint that the job started from; absent when it began at the committed offsets."""
+
+
 class HoldedPipelineStatus(ApiModel):
     """What the operator saw."""
 
@@ -118,6 +134,8 @@ class HoldedPipelineStatus(ApiModel):
     """Where every accepted event is."""
     latency: LatencyStatus | None = None
     """How long an event takes."""
+    flink: FlinkStatus | None = None
+    """The job; only with runner Flink."""
     worker_replicas: int | None = None
     """Worker pods there are (scale subresource)."""
     worker_selector: str | None = None

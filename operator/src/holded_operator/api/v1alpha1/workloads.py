@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field
 from holded_contracts.identity import DEFAULT_ID_HEADERS
 from holded_contracts.settings import ApiKeyMode
 from holded_operator.api.v1alpha1.common import ApiModel, PodTemplate, Resources, SecretRef, StringMap, cel, rules
+from holded_operator.api.v1alpha1.flink import Flink
 
 _MAX_AT_LEAST_MIN = cel(
     "self.maxReplicas >= self.minReplicas", "maxReplicas must be at least minReplicas", field_path=".maxReplicas"
@@ -259,15 +260,6 @@ class Quality(ApiModel):
     """Share of each dimension."""
 
 
-class Flink(ApiModel):
-    """Size of the Flink cluster."""
-
-    parallelism: int = Field(default=1, ge=1, le=32_768)
-    """Parallelism of the job."""
-    task_managers: int = Field(default=1, ge=1, le=1000)
-    """TaskManager pods."""
-
-
 class Worker(ApiModel):
     """The Beam pipeline from raw to silver."""
 
@@ -277,16 +269,22 @@ class Worker(ApiModel):
             cel("!has(self.flink) || self.runner == 'Flink'", "flink needs runner Flink", field_path=".flink"),
             cel(
                 "!has(self.autoscaling) || self.runner == 'Embedded'",
-                "autoscaling needs runner Embedded: Flink scales by flink.parallelism",
+                "autoscaling needs runner Embedded: Flink scales by flink.taskManagers",
                 field_path=".autoscaling",
+            ),
+            cel(
+                "self.runner == 'Embedded' || self.replicas <= 1",
+                "replicas is 0 or 1 with runner Flink, which scales by flink.taskManagers",
+                field_path=".replicas",
             ),
         )
     )
 
     runner: Runner = Runner.EMBEDDED
-    """Embedded (one pod is one consumer-group member) or Flink."""
+    """Embedded (one pod is one consumer-group member) or Flink (a Flink cluster of the pipeline's own)."""
     replicas: Replicas = 1
-    """Number of pods; 0 pauses this stage. The scale subresource sets it. Left out with autoscaling."""
+    """Number of pods; 0 pauses this stage. The scale subresource sets it. Left out with autoscaling; 0 or 1 with
+    Flink."""
     autoscaling: WorkerAutoscaling | None = None
     """Scale on lag instead of a fixed number."""
     dedup_window: str = Field(default="24h", max_length=16, pattern=r"^[0-9]{1,6}[smhd]$")
@@ -302,11 +300,11 @@ class Worker(ApiModel):
     max_string_length: int = Field(default=65_535, ge=64)
     """Longer strings in data are cut (characters)."""
     flink: Flink | None = None
-    """Size of the Flink cluster; only with runner Flink."""
+    """The Flink cluster; only with runner Flink."""
     resources: Resources = Resources()
-    """CPU and memory; default 200m and 512Mi requested, 1536Mi at most."""
+    """CPU and memory of the container that runs the pipeline; default 200m and 512Mi requested, 1536Mi at most."""
     pod_template: PodTemplate = PodTemplate()
-    """Additions to the pods."""
+    """Additions to the pods, with Flink to all of its pods."""
 
 
 class SinkBatch(ApiModel):
