@@ -111,10 +111,10 @@ def test_the_charts_images_of_flink_are_the_operators_and_fit_the_workers_beam(c
     assert (config.image_flink, config.image_flink_job_server) == (flink, server)
     images = Images(collector="", worker="", sink="")
     assert (images.flink, images.flink_job_server) == (flink, server)
-    minor = re.search(r"beam_flink([\d.]+)_job_server", server)[1]
+    (minor,) = re.findall(r"beam_flink([\d.]+)_job_server", server)
     assert flink.partition(":")[2].startswith(f"{minor}."), "a runner's minor version must be the cluster's"
     lock = (ROOT / "services" / "worker" / "requirements.lock").read_text()
-    assert re.search(r"^apache-beam==(\S+)", lock, re.MULTILINE)[1] == server.partition(":")[2]
+    assert re.findall(r"^apache-beam==(\S+)", lock, re.MULTILINE) == [server.partition(":")[2]]
 
 
 def test_nothing_escalates(cluster_wide):
