@@ -155,6 +155,7 @@ def test_while_flink_is_away_nothing_is_submitted(world: World) -> None:
     with pytest.raises(TransientError):
         world.turn()
     assert world.supervisor.not_ready() == "away"
+    assert world.supervisor.status.state == "UNKNOWN"
     assert world.submitted == []
 
 

@@ -15,8 +15,11 @@ _NOT_OF_THE_JOB: dict[str, Any] = {
 
 
 def travelling(settings: WorkerSettings) -> str:
-    """Return as JSON what all processes of a job must agree on; equal settings give equal text."""
-    plain = settings.model_dump(mode="json", exclude=_NOT_OF_THE_JOB, exclude_defaults=True, exclude_none=True)
+    """Return as JSON what all processes of a job must agree on; equal settings give equal text.
+
+    Defaults travel, too: what travels goes before the environment of the process that it arrives in.
+    """
+    plain = settings.model_dump(mode="json", exclude=_NOT_OF_THE_JOB, exclude_none=True)
     return json.dumps(plain, sort_keys=True)
 
 

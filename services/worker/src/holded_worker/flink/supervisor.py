@@ -23,7 +23,7 @@ class Status(NamedTuple):
     """What is served as /job."""
 
     state: str
-    """Flink's state of the job, ABSENT where there is none."""
+    """Flink's state of the job, ABSENT where there is none, UNKNOWN while Flink does not answer."""
     job_id: str | None = None
     digest: str | None = None
     checkpoint_age_seconds: float | None = None
@@ -85,7 +85,11 @@ class Supervisor:
             raise
 
     def _step(self) -> str | None:
-        jobs = [job for job in self._manager.jobs() if job.name.startswith(self._prefix)]
+        try:
+            jobs = [job for job in self._manager.jobs() if job.name.startswith(self._prefix)]
+        except TransientError:
+            self.status = self.status._replace(state="UNKNOWN")
+            raise
         alive = [job for job in jobs if not job.over]
         self._judge_submission(jobs)
         if not alive:

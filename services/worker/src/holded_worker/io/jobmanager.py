@@ -44,7 +44,9 @@ class JobManager:
     """Every method raises TransientError when the JobManager is away or refuses."""
 
     def __init__(self, url: str) -> None:
-        self._client = httpx.Client(base_url=url, timeout=_CALL_SECONDS)
+        # A connection of its own for each call: the address may lead to another pod by the next one.
+        limits = httpx.Limits(max_keepalive_connections=0)
+        self._client = httpx.Client(base_url=url, timeout=_CALL_SECONDS, limits=limits)
 
     def jobs(self) -> list[Job]:
         """Return all jobs, those that are over included, the oldest first."""
