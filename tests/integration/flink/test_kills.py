@@ -64,6 +64,11 @@ def test_nothing_is_lost_or_doubled_whatever_is_killed(flink: Flink, raw: RawTop
         wait_until(supervised.ready, timeout=240, what=f"{what}: the job runs")
         wait_until(lambda: supervised.job()["checkpoint_age_seconds"] < 10, timeout=120, what=f"{what}: a checkpoint")
 
+    def life() -> tuple[str, int]:
+        """Return what no job has again after a death: its id and how often it was restarted."""
+        job = supervised.job()
+        return job["job_id"], job["restarts"]
+
     kills: list[tuple[str, Callable[[], None]]] = [
         ("worker process", cluster.kill_harness),
         ("TaskManager", lambda: cluster.kill("taskmanager-0")),
@@ -74,7 +79,9 @@ def test_nothing_is_lost_or_doubled_whatever_is_killed(flink: Flink, raw: RawTop
         wait_until(lambda: flow.twice > 0, what="duplicates are sent")
         goes_on("at first")
         for what, kill in kills:
+            before = life()
             kill()
+            wait_until(lambda old=before: life() != old, timeout=240, what=f"{what}: its death is noticed")
             goes_on(what)
     wait_until(state.drained, timeout=240)
 

@@ -93,8 +93,8 @@ class Supervisor:
         alive = [job for job in jobs if not job.over]
         self._judge_submission(jobs)
         if not alive:
-            self._savepoint = None
             self.status = Status("ABSENT")
+            self._take_savepoint()
             return self._start()
         # Two can only be there if somebody else submitted one: the first with the wished settings stays.
         kept = next((job for job in alive if job.name == self._wished), alive[0])
@@ -155,6 +155,20 @@ class Supervisor:
         if path is not None:
             self._points.note(path)
         return f"replacing job {job.job_id}: " + ("saved" if path else "saving its state")
+
+    def _take_savepoint(self) -> None:
+        """Learn the path of a savepoint whose job has ended since: that may be sooner than the next look."""
+        if self._savepoint is None:
+            return
+        try:
+            path = self._manager.savepoint(*self._savepoint)
+        except (SavepointFailedError, TransientError) as error:
+            # A JobManager that is another one now knows nothing of it. The newest checkpoint has to do.
+            log.warning("the savepoint is not known", job=self._savepoint[0], cause=str(error))
+        else:
+            if path is not None:
+                self._points.note(path)
+        self._savepoint = None
 
     def _start(self) -> str:
         """Submit the job, unless one is under way or the embedded workers are still there."""
