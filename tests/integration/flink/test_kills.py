@@ -4,6 +4,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import pytest
 
@@ -69,6 +70,9 @@ def test_nothing_is_lost_or_doubled_whatever_is_killed(flink: Flink, raw: RawTop
         job = supervised.job()
         return job["job_id"], job["restarts"]
 
+    def other_than(before: tuple[str, int]) -> bool:
+        return life() != before
+
     kills: list[tuple[str, Callable[[], None]]] = [
         ("worker process", cluster.kill_harness),
         ("TaskManager", lambda: cluster.kill("taskmanager-0")),
@@ -81,7 +85,7 @@ def test_nothing_is_lost_or_doubled_whatever_is_killed(flink: Flink, raw: RawTop
         for what, kill in kills:
             before = life()
             kill()
-            wait_until(lambda old=before: life() != old, timeout=240, what=f"{what}: its death is noticed")
+            wait_until(partial(other_than, before), timeout=240, what=f"{what}: its death is noticed")
             goes_on(what)
     wait_until(state.drained, timeout=240)
 
