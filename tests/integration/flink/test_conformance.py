@@ -95,9 +95,9 @@ def test_both_runners_make_the_same_of_the_same_records(
     count = fill(raw)
     assert fill(RawTopic(embedded)) == count
     with running(embedded):
-        wait_until(expected.drained, timeout=60)
+        wait_until(expected.drained, timeout=180)
     flink.start_ready()
-    wait_until(state.drained, timeout=60)
+    wait_until(state.drained, timeout=180)
 
     totals = state.assert_ledger_balances()
     assert totals == expected.assert_ledger_balances()
