@@ -18,7 +18,7 @@ from tests.support.waiting import wait_until
 from tests.unit.worker.hostile import VALUES_OF_RECORDS
 from tests.unit.worker.samples import RAW_SCHEMA_ID
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
 CLOCKS = {"processed_at", "failed_at", "committed_at", "topic"}
 
