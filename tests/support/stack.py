@@ -96,6 +96,8 @@ class Stack:
 class Testbed:
     """A kind cluster and the steps that make it."""
 
+    __test__ = False  # pytest takes a class of this name for a test
+
     cluster: str
     kind_config: str
     """Path below the repository's root."""
