@@ -177,26 +177,20 @@ def test_other_settings_replace_the_job_by_way_of_a_savepoint(world: World) -> N
     assert world.submitted == ["s3://state/savepoints/savepoint-1"]
 
 
-def test_a_job_that_is_over_before_the_next_look_still_hands_its_savepoint_on(world: World) -> None:
+@pytest.mark.parametrize(
+    ("known", "restored"), [(True, "s3://state/savepoints/savepoint-1"), (False, "s3://state/a/chk-7")]
+)
+def test_a_job_that_is_over_before_the_next_look_hands_its_savepoint_on_or_else_its_checkpoint(
+    world: World, *, known: bool, restored: str
+) -> None:
     world.flink.add(OLD, "a")
     world.flink.points["a"] = "s3://state/a/chk-7"
     world.flink.savepoint_done = False
     world.turn()
     world.flink.end("a", "CANCELED")
-    world.flink.savepoint_done = True
+    world.flink.savepoint_done, world.flink.savepoint_fails = known, not known
     world.turn()
-    assert world.submitted == ["s3://state/savepoints/savepoint-1"]
-
-
-def test_a_savepoint_that_nobody_knows_any_more_leaves_the_newest_checkpoint(world: World) -> None:
-    world.flink.add(OLD, "a")
-    world.flink.points["a"] = "s3://state/a/chk-7"
-    world.flink.savepoint_done = False
-    world.turn()
-    world.flink.end("a", "CANCELED")
-    world.flink.savepoint_fails = True
-    world.turn()
-    assert world.submitted == ["s3://state/a/chk-7"]
+    assert world.submitted == [restored]
 
 
 def test_a_savepoint_that_fails_is_taken_again_and_the_old_job_goes_on(world: World) -> None:

@@ -1,7 +1,7 @@
 """Which events of a partition are already in silver."""
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 _SLICES = 64
@@ -147,6 +147,12 @@ class DedupIndex:
         if self._next_split > self._mask:
             self._mask, self._next_split = self._next_mask, 0
             self._next_mask = 2 * self._mask + 1
+
+
+def shrunk_to(max_ids: int, indexes: Collection[DedupIndex]) -> Iterator[int]:
+    """Let the oldest ids of the largest index leave until all together hold no more; yield how many left each time."""
+    while sum(map(len, indexes)) > max_ids:
+        yield max(indexes, key=len).shrink()
 
 
 def _holds(bucket: bytearray, event_id: bytes) -> bool:

@@ -13,7 +13,7 @@ from holded_contracts.io.probes import Heartbeat
 from holded_contracts.io.registry import RegistryReader
 from holded_contracts.settings import WorkerSettings
 from holded_contracts.topics import Artefact
-from holded_worker.dedup import DedupIndex
+from holded_worker.dedup import DedupIndex, shrunk_to
 from holded_worker.domain.process import Rules
 from holded_worker.domain.records import RawRecord
 from holded_worker.embedded import BatchResult, Schemas
@@ -276,9 +276,7 @@ class Driver:
 
     def _limit_indexes(self, *reading: DedupIndex) -> None:
         """Keep the memory of all indexes bounded: the oldest ids of the largest leave before the window has passed."""
-        indexes = [*self._indexes.values(), *reading]
-        while sum(map(len, indexes)) > self._settings.dedup_max_ids:
-            forgotten = max(indexes, key=len).shrink()
+        for forgotten in shrunk_to(self._settings.dedup_max_ids, [*self._indexes.values(), *reading]):
             self._metrics.forgotten_early(forgotten)
             log.warning(
                 "deduplication index is full, its oldest ids leave early; gold refuses their duplicates",

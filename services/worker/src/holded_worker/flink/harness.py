@@ -6,7 +6,7 @@ import threading
 
 from holded_contracts.io.logs import configure_logging
 from holded_contracts.io.registry import RegistryReader
-from holded_worker.dedup import DedupIndex
+from holded_worker.dedup import DedupIndex, shrunk_to
 from holded_worker.flink.job_settings import arrived
 from holded_worker.flink.patience import Patience
 from holded_worker.flink.writer import Bundle, Writers
@@ -57,9 +57,8 @@ class Harness:
 
     def limit_indexes(self) -> None:
         """Keep the memory of all indexes bounded: the oldest ids of the largest leave before the window has passed."""
-        indexes = [index for _, index in self.indexes.values()]
-        while sum(map(len, indexes)) > self.settings.dedup_max_ids:
-            self.metrics.forgotten_early(max(indexes, key=len).shrink())
+        for forgotten in shrunk_to(self.settings.dedup_max_ids, [index for _, index in self.indexes.values()]):
+            self.metrics.forgotten_early(forgotten)
 
 
 _HARNESSES: dict[str, Harness] = {}
