@@ -133,7 +133,7 @@ class ReconcileLoops:
                 failures = failures + 1 if unsettled and outcome.generation == generation else int(unsettled)
                 generation = outcome.generation
                 held = max((error.retry_after_seconds for error in outcome.errors), default=0.0)
-                delay = self._delay(failures) if failures else self._until_tick(self._delay(0))
+                delay = self._delay(failures) if failures else self._until_tick(time.monotonic(), self._delay(0))
                 woken = await self._pause(loop, max(delay, held), at_least=held)
                 run = self._reconcile if woken or failures else self._resync
         finally:
@@ -178,9 +178,9 @@ class ReconcileLoops:
             period = min(self._config.progress_seconds * 2 ** min(failures - 1, 16), period)
         return period * (1 + JITTER * (2 * random.random() - 1))  # noqa: S311 -- spreads load, guards nothing
 
-    def _until_tick(self, seconds: float) -> float:
-        """Return the seconds until the first tick after so many."""
-        tick, now = self._config.resync_seconds / TICKS, time.monotonic()
+    def _until_tick(self, now: float, seconds: float) -> float:
+        """Return the seconds from `now`, on the monotonic clock, until the first tick after so many."""
+        tick = self._config.resync_seconds / TICKS
         return math.ceil((now + seconds) / tick) * tick - now
 
     async def _pause(self, loop: _Loop, seconds: float, *, at_least: float) -> bool:
