@@ -32,6 +32,9 @@ init: .venv/.current ## .venv from the committed, hash-pinned lock file, our pac
 tools: ## Docker engine, kind, kubectl, helm and base images: what is missing
 	@$(LOCAL) tools
 
+flink-images: tools ## the images of pipelines on Flink: what is missing
+	@$(LOCAL) flink_images
+
 lock: ## write all lock files anew (hashes, no hosts); UPGRADE=--upgrade takes newer versions
 	uv lock --quiet $(UPGRADE)
 	$(EXPORT) --all-packages --all-groups --output-file requirements.lock
@@ -91,7 +94,7 @@ format: init ## format and fix what can be fixed
 unit: init tools ## tests without containers (helm renders the charts)
 	$(RUN)/pytest tests/unit --numprocesses 2
 
-integration: init tools ## tests with real Kafka, registry and MySQL in containers, one set for each of two processes
+integration: init tools flink-images ## tests with real Kafka, registry, MySQL and Flink in containers, one set for each of two processes
 	$(RUN)/pytest tests/integration --numprocesses 2 --dist loadfile --durations 20
 
 e2e: init tools ## tests on a kind cluster of their own
@@ -109,7 +112,7 @@ soak: init tools ## the whole pipeline for MINUTES=30 at RATE=500 events/s
 	$(RUN)/python -m tests.bench.soak --minutes $(or $(MINUTES),30) --rate $(or $(RATE),500)
 
 ##@ Benchmarks: programs that print figures, and write table and plot to docs/bench
-.PHONY: bench bench-collector bench-servers bench-worker bench-worker-memory bench-sink bench-latency bench-operator
+.PHONY: bench bench-collector bench-servers bench-worker bench-worker-memory bench-sink bench-latency bench-operator bench-flink
 bench: bench-collector bench-servers bench-worker bench-sink bench-operator ## all of them, one after another
 
 bench-collector: init tools ## the collector against a bare producer
@@ -120,6 +123,9 @@ bench-servers: init tools ## the collector on uvicorn against the same applicati
 
 bench-worker: init tools ## the worker against the same functions in a plain loop
 	$(RUN)/python -m tests.bench.worker
+
+bench-flink: init tools flink-images ## the worker on Flink against embedded workers
+	$(RUN)/python -m tests.bench.flink
 
 bench-worker-memory: init tools ## what the worker's memory does over 30 minutes
 	$(RUN)/python -m tests.bench.worker_memory

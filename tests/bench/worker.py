@@ -119,24 +119,26 @@ class Bench:
         return (last.cpu - first.cpu) / done * 1e6, done / (last.wall - first.wall), last.records / batches
 
     def latency(self, events: Sequence[RawEvent]) -> list[float]:
-        """Return seconds from the collector's receipt to a read_committed reader, sorted."""
+        """Return what `silver_latencies` does, of one worker."""
         SAY(f"latency at {RATE} events/s")
         settings = self.settings("latency")
-        found: list[float] = []
-        with (
-            worker_process(settings, WORKER),
-            _silver(settings) as silver,
-            RawTopic(settings).steadily(events, RATE),
-        ):
-            started = time.monotonic()
-            while (elapsed := time.monotonic() - started) < WARM_UP_SECONDS + LATENCY_SECONDS:
-                for message in silver.consume(500, 0.005):
-                    seen = time.time()
-                    value = message.value()
-                    if message.error() is None and value is not None and elapsed > WARM_UP_SECONDS:
-                        record = wire.decode(value, wire.parsed_schema(Artefact.SILVER), None)
-                        found.append(seen - record["received_at"] / 1e6)
-        return sorted(found)
+        with worker_process(settings, WORKER):
+            return silver_latencies(settings, events, RATE)
+
+
+def silver_latencies(settings: WorkerSettings, events: Sequence[RawEvent], rate: int) -> list[float]:
+    """Send events at a rate; return seconds from the collector's receipt to a read_committed reader, sorted."""
+    found: list[float] = []
+    with _silver(settings) as silver, RawTopic(settings).steadily(events, rate):
+        started = time.monotonic()
+        while (elapsed := time.monotonic() - started) < WARM_UP_SECONDS + LATENCY_SECONDS:
+            for message in silver.consume(500, 0.005):
+                seen = time.time()
+                value = message.value()
+                if message.error() is None and value is not None and elapsed > WARM_UP_SECONDS:
+                    record = wire.decode(value, wire.parsed_schema(Artefact.SILVER), None)
+                    found.append(seen - record["received_at"] / 1e6)
+    return sorted(found)
 
 
 def main() -> None:
@@ -207,7 +209,8 @@ def _moved(now: Progress, before: Progress) -> Progress:
     return now if now.records > before.records else before
 
 
-def _percentile(ordered: Sequence[float], share: float) -> float:
+def ordered_percentile(ordered: Sequence[float], share: float) -> float:
+    """Return the value below which a share of ordered values is."""
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
 
 
@@ -245,7 +248,7 @@ def _latency_section(latencies: Sequence[float]) -> Section:
         [
             (
                 f"{len(latencies):,}",
-                *(f"{_percentile(latencies, share) * 1000:.0f} ms" for share in (0.5, 0.9, 0.99, 1.0)),
+                *(f"{ordered_percentile(latencies, share) * 1000:.0f} ms" for share in (0.5, 0.9, 0.99, 1.0)),
             )
         ],
     )

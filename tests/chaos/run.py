@@ -27,7 +27,7 @@ from tests.support.nodes import of_cluster
 from tests.support.stack import Stack, Testbed
 
 TESTBED = Testbed("holded-chaos", "tests/chaos/kind-config.yaml")
-MODULES = ("storms", "pods", "systems", "edits", "machines")
+MODULES = ("storms", "pods", "systems", "edits", "machines", "flink")
 """Of tests/chaos/scenarios, in the order in which they run."""
 
 ROWS = "rows.json"
@@ -62,6 +62,8 @@ def main() -> int:
         else:
             world = World(installed(kubeconfig))
             world.install()
+        if any("flink" in each.name for each in chosen):
+            TESTBED.step("flink")
         passed = [attempt(world, each, options.records) for each in chosen]
     if not options.keep:
         TESTBED.step("clean")

@@ -10,7 +10,7 @@ from tests.chaos.oracles import Findings
 from tests.chaos.registry import Scenario
 from tests.chaos.traffic import Traffic
 from tests.chaos.watch import Watch
-from tests.chaos.world import COMPONENTS, World
+from tests.chaos.world import COMPONENTS, EMBEDDED, ON_FLINK, World
 
 RECOVERY_BAR_SECONDS = 60.0
 STEADY_TIMEOUT = 90.0
@@ -41,6 +41,7 @@ class Outcome:
 def run(world: World, scenario: Scenario, record: Path) -> Outcome:
     """Send events, let the fault happen, wait until all is well again, and ask the oracles."""
     started = time.monotonic()
+    world.run_worker(ON_FLINK if scenario.on_flink else EMBEDDED)
     before = world.gold_position()
     world.known_rules.clear()
     world.note_rules()

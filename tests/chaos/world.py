@@ -26,6 +26,20 @@ from tests.support.waiting import wait_until
 
 COMPONENTS = ("collector", "worker", "sink")
 RELEASE = "holded-pipeline"
+EMBEDDED: dict[str, Any] = {"runner": "Embedded", "replicas": 2, "flink": None, "resources": None}
+ON_FLINK: dict[str, Any] = {
+    "runner": "Flink",
+    "replicas": None,
+    "flink": {
+        "taskManagers": 2,
+        "checkpointIntervalSeconds": 5,
+        "stateBackend": "rocksdb",
+        "state": {"size": "1Gi"},
+    },
+    # All of Flink's pods use one volume, so they have to fit one node of two cores.
+    "resources": {"requests": {"cpu": "100m"}},
+}
+"""The worker, as a patch: two pods, or two TaskManagers with their state on disk."""
 MYSQL_NODE_PORT = 30306
 """Of charts/holded-dev/values-kind.yaml."""
 
@@ -137,7 +151,12 @@ class World:
             "credentialsSecretRef": {"name": f"{self.name}-mysql"},
         }
         collector = {"replicas": 2, "service": {"type": "NodePort", "nodePort": self.node_port}}
-        defaults = {"collector": collector, "worker": {"replicas": 2}, "topics": topics, "mysql": mysql}
+        defaults = {
+            "collector": collector,
+            "worker": {"replicas": EMBEDDED["replicas"]},
+            "topics": topics,
+            "mysql": mysql,
+        }
         return self.stack.resource(self.name, **(defaults | spec))
 
     def set_secret(self, password: str) -> None:
@@ -229,6 +248,16 @@ class World:
         self.pipeline.patch(spec)
         self.pipeline.wait_ready()
 
+    def run_worker(self, worker: dict[str, Any]) -> None:
+        """Put the worker on a runner, unless it is there, and wait until it is Ready."""
+        if self.read()["spec"]["worker"].get("runner", EMBEDDED["runner"]) != worker["runner"]:
+            self.patch({"worker": worker})
+
+    def flink_job(self) -> dict[str, Any]:
+        """Return what the resource's status tells of the job on Flink."""
+        found: dict[str, Any] = self.pipeline.read().get("status", {}).get("flink") or {}
+        return found
+
     def note_rules(self) -> None:
         """Remember the rules of the moment: rows that were made by them are right."""
         self.known_rules.update(self.rules())
@@ -249,8 +278,7 @@ class World:
 
     def _runs(self, tags: dict[str, str]) -> bool:
         return all(
-            {c["image"].rpartition(":")[2] for pod in self.pods(part) for c in pod["spec"]["containers"]}
-            == {tags[part]}
+            {image.rpartition(":")[2] for pod in self.pods(part) for image in _our_images(pod)} == {tags[part]}
             for part in COMPONENTS
         )
 
@@ -328,6 +356,10 @@ class World:
         """Return the resource without its status, as the operator's model reads it."""
         found = self.pipeline.read()
         return {key: found[key] for key in ("apiVersion", "kind", "metadata", "spec")}
+
+
+def _our_images(pod: dict[str, Any]) -> list[str]:
+    return [each["image"] for each in pod["spec"]["containers"] if "holded-pipeline/" in each["image"]]
 
 
 def execute(settings: MySQLSettings, statement: str, *arguments: Any) -> int:

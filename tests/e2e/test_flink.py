@@ -34,14 +34,9 @@ def world(stack: Stack) -> Iterator[World]:
     found.remove()
 
 
-def job(world: World) -> dict[str, Any]:
-    found: dict[str, Any] = world.pipeline.read().get("status", {}).get("flink") or {}
-    return found
-
-
 def wait_job(world: World, what: str, met: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
     def seen() -> dict[str, Any] | None:
-        found = job(world)
+        found = world.flink_job()
         if found.get("state") == "RUNNING" and met(found):
             return found
         raise AssertionError(str(found))
@@ -56,7 +51,7 @@ def pods(world: World) -> set[str]:
 
 
 def tried(world: World, fault: Callable[[World], None], folder: Path) -> Outcome:
-    outcome = run(world, Scenario("flink", "", fault, LOAD), folder / "acknowledged.jsonl")
+    outcome = run(world, Scenario("flink", "", fault, LOAD, on_flink=True), folder / "acknowledged.jsonl")
     assert outcome.acknowledged > 1000
     assert outcome.findings.clean, outcome.findings
     return outcome

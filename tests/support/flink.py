@@ -4,8 +4,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -88,8 +88,10 @@ def _news(log: str) -> str:
 
 
 @contextmanager
-def flink_cluster(folder: Path, *, taskmanagers: int = 1) -> Iterator[FlinkCluster]:
-    """Start a cluster; everything is gone at the end."""
+def flink_cluster(
+    folder: Path, *, taskmanagers: int = 1, pool: Callable[[FlinkCluster], AbstractContextManager[None]] | None = None
+) -> Iterator[FlinkCluster]:
+    """Start a cluster; everything is gone at the end. `pool` runs the worker pool, `worker_pool` unless given."""
     cluster = FlinkCluster(folder)
     state = folder / "state"
     state.mkdir(parents=True)
@@ -138,7 +140,7 @@ def flink_cluster(folder: Path, *, taskmanagers: int = 1) -> Iterator[FlinkClust
         ports = [f"--job-port={jobs}", f"--artifact-port={artifacts}", f"--expansion-port={expansion}"]
         command = [f"--flink-master=localhost:{rest}", "--job-host=localhost", *ports]
         run("jobserver", JOB_SERVER_IMAGE, command)
-        with worker_pool(cluster):
+        with (pool or worker_pool)(cluster):
             wait_until(
                 lambda: httpx.get(f"{cluster.rest}/overview", timeout=2).json()["slots-total"] == taskmanagers,
                 timeout=90,
@@ -151,12 +153,10 @@ def flink_cluster(folder: Path, *, taskmanagers: int = 1) -> Iterator[FlinkClust
         client.close()
 
 
-@contextmanager
-def worker_pool(cluster: FlinkCluster) -> Iterator[None]:
-    """Run the pool; its environment holds nothing of a pipeline, for that comes with each job."""
+def pool_environment(cluster: FlinkCluster) -> dict[str, str]:
+    """Return the environment of a pool, for a port that it chooses; a pipeline's settings come with each job."""
     cluster.pool_port = free_port()
-    environment = {
-        **os.environ,
+    return {
         "HOLDED_PIPELINE__NAME": "pool",
         "HOLDED_KAFKA__BOOTSTRAP_SERVERS": "localhost:9",
         "HOLDED_SCHEMA_REGISTRY__URL": "http://localhost:9",
@@ -167,6 +167,12 @@ def worker_pool(cluster: FlinkCluster) -> Iterator[None]:
         "HOLDED_PROBES_PORT": str(free_port()),
         "HOLDED_LOG_FORMAT": "console",
     }
+
+
+@contextmanager
+def worker_pool(cluster: FlinkCluster) -> Iterator[None]:
+    """Run the pool as a process of this checkout."""
+    environment = {**os.environ, **pool_environment(cluster)}
     with (cluster.folder / "pool.log").open("wb") as log:
         cluster.pool = subprocess.Popen(
             [sys.executable, "-m", "holded_worker.flink.pool"], env=environment, stdout=log, stderr=subprocess.STDOUT
