@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 
 from holded_operator.constants import API_VERSION, PLURAL
-from holded_operator.gateways.objects import RESOURCES, collection_path, pipeline_path
+from holded_operator.gateways.objects import OPTIONAL_KINDS, RESOURCES, collection_path, pipeline_path
 from tests.bench.report import Section, publish
 from tests.bench.usage import MemoryWatch, cpu_seconds, resident_mib
 from tests.support.api_server import ApiServer
@@ -188,7 +188,7 @@ def _versions(api: ApiServer) -> dict[str, str]:
     """Return the version of every pipeline, of all that they own, and of all Events about them."""
     accept = {"Accept": "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"}
     kinds = [(API_VERSION, PLURAL), ("events.k8s.io/v1", "events")]
-    kinds += [value for kind, value in RESOURCES.items() if kind != "PodMonitor"]
+    kinds += [value for kind, value in RESOURCES.items() if kind not in OPTIONAL_KINDS]
     found = {}
     for version, plural in kinds:
         for item in api.request("GET", collection_path(version, plural, NAMESPACE), headers=accept)["items"] or ():

@@ -19,7 +19,7 @@ import yaml
 
 from holded_operator.constants import API_VERSION, FIELD_MANAGER, LABEL_MANAGED_BY, PLURAL
 from holded_operator.gateways.interfaces import Body
-from holded_operator.gateways.objects import RESOURCES, collection_path
+from holded_operator.gateways.objects import OPTIONAL_KINDS, RESOURCES, collection_path
 
 NO_NODE = {"holded.dev/no-such-node": "true"}
 """Node selector of the tests' pods."""
@@ -102,7 +102,7 @@ class ApiServer:
         return [
             item | {"apiVersion": version, "kind": kind}
             for kind, (version, plural) in RESOURCES.items()
-            if kind != "PodMonitor"
+            if kind not in OPTIONAL_KINDS
             for item in self.objects(version, plural, namespace, selector)
         ]
 

@@ -4,6 +4,8 @@ import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from holded_operator.constants import LABEL_COMPONENT
+from holded_operator.desired.state import FlinkRole, pod_template, replicas_of
 from holded_operator.exceptions import ForbiddenError, OperatorError, StaleObjectError
 from holded_operator.gateways.interfaces import (
     Applied,
@@ -66,6 +68,24 @@ class FakeKubernetes(Fake):
                     "readyReplicas": replicas,
                     "updatedReplicas": replicas,
                 }
+            elif kind == "FlinkDeployment":
+                self.take_up(item)
+
+    def take_up(self, deployment: Body) -> None:
+        """Do what the Flink Kubernetes Operator does: make the pods, tell of the JobManager."""
+        generation = deployment["metadata"]["generation"]
+        deployment["status"] = {"observedGeneration": generation, "jobManagerDeploymentStatus": "READY"}
+        self.pods = [pod for pod in self.pods if pod["metadata"]["labels"][LABEL_COMPONENT] not in set(FlinkRole)]
+        for role in FlinkRole:
+            labels = pod_template(deployment, role)["metadata"]["labels"]
+            name = f"{deployment['metadata']['name']}-{role}"
+            self.pods += [
+                {
+                    "metadata": {"name": f"{name}-{number}", "labels": labels},
+                    "status": {"conditions": [{"type": "Ready", "status": "True"}]},
+                }
+                for number in range(replicas_of(deployment, role))
+            ]
 
     def finish_foreground_deletions(self) -> None:
         for key, item in list(self.objects.items()):

@@ -63,6 +63,10 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 - apiGroups: [monitoring.coreos.com]
   resources: [podmonitors]
   verbs: [get, list, create, patch, delete]
+# with worker.flink.mode Operator
+- apiGroups: [flink.apache.org]
+  resources: [flinkdeployments]
+  verbs: [get, list, create, patch, delete]
 # why pods are not ready
 - apiGroups: [""]
   resources: [pods]

@@ -27,6 +27,8 @@ ANNOTATION_CONFIG_CHECKSUM: Final = f"{GROUP}/config-checksum"
 """On pod templates: a change of the ConfigMap's content rolls the pods."""
 ANNOTATION_SECRET_CHECKSUM: Final = f"{GROUP}/secret-checksum"
 """On pod templates: a change of a referenced Secret's content rolls the pods."""
+ANNOTATION_FLINK_MODE: Final = f"{GROUP}/flink-mode"
+"""On the worker's StatefulSet: the pods of Flink are the Flink Kubernetes Operator's."""
 
 COLLECTOR_PORT: Final = 8000
 PROBES_PORT: Final = 8080

@@ -95,6 +95,19 @@ class RunnerSwitchingError(OperatorError):
         super().__init__(f"the worker starts when the former runner has stopped; still there: {left}")
 
 
+class FlinkOperatorMissingError(OperatorError):
+    """The API server knows no FlinkDeployments."""
+
+    reason = "FlinkOperatorMissing"
+    system = "kubernetes"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "spec.worker.flink.mode: this cluster knows no FlinkDeployments (flink.apache.org/v1beta1);"
+            " install the Flink Kubernetes Operator, or set Standalone"
+        )
+
+
 class StaleObjectError(OperatorError):
     """The object changed since it was read (409); the next pass sees the new one."""
 

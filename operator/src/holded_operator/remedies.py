@@ -48,6 +48,21 @@ REMEDIES: Final = (
         "wait a minute; then see the logs of the worker's pod and of the TaskManagers' containers",
     ),
     Remedy(
+        ("FlinkOperatorMissing",),
+        "`worker.flink.mode` is Operator, and this cluster knows no FlinkDeployments",
+        "install the Flink Kubernetes Operator, or set `worker.flink.mode: Standalone`",
+    ),
+    Remedy(
+        ("FlinkDeploymentPending",),
+        "the Flink Kubernetes Operator has not taken up the pipeline's FlinkDeployment, or its latest change",
+        "see that it runs and watches the pipeline's namespace",
+    ),
+    Remedy(
+        ("FlinkDeploymentFailing",),
+        "the Flink Kubernetes Operator tells of an error in the pipeline's FlinkDeployment",
+        "the message is its own; see its log, and `kubectl describe flinkdeployment NAME`",
+    ),
+    Remedy(
         ("PartitionRunwayShort",),
         "the sink has made no day partitions of `events` for days; nothing is lost, `p_future` takes later days, but"
         " queries and `sink.retentionDays` miss their partitions",

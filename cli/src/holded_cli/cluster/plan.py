@@ -20,13 +20,22 @@ from holded_operator.desired import (
     FlinkRole,
     Images,
     Manifest,
+    Part,
     desired_replicas,
     referenced_secrets,
     render,
 )
 from holded_operator.desired.flink.submitter import JOB_SERVER
-from holded_operator.desired.state import WORKLOAD_KINDS
+from holded_operator.desired.state import (
+    FLINK_DEPLOYMENT,
+    WORKLOAD_KINDS,
+    parts_of,
+    pod_template,
+    replicas_of,
+    with_pod_template,
+)
 from holded_operator.exceptions import (
+    FlinkOperatorMissingError,
     ForbiddenError,
     ObjectConflictError,
     ObjectRejectedError,
@@ -170,17 +179,19 @@ def _images(children: Children) -> tuple[Images, str]:
     running |= {
         image: entry["image"]
         for part in (Component.WORKER, FlinkRole.JOB_MANAGER)
-        for entry in _containers(children.workload(part))
+        for entry in _containers(children.workload(part), part)
         for name, image in ((FlinkRole.JOB_MANAGER, "flink"), (JOB_SERVER, "flink_job_server"))
         if entry["name"] == name
     }
+    if (cluster := children.workload(FlinkRole.JOB_MANAGER)) is not None and cluster["kind"] == FLINK_DEPLOYMENT:
+        running["flink"] = cluster["spec"]["image"]
     if not running:
         return default, "images: this version's defaults, since nothing runs yet; the operator's may be others"
     return replace(default, **running), "images: those that run now"
 
 
-def _containers(workload: Body | None) -> list[Body]:
-    found: list[Body] = [] if workload is None else workload["spec"]["template"]["spec"]["containers"]
+def _containers(workload: Body | None, part: Part) -> list[Body]:
+    found: list[Body] = [] if workload is None else pod_template(workload, part)["spec"]["containers"]
     return found
 
 
@@ -201,13 +212,17 @@ def _carry_over(desired: DesiredState, children: Children) -> DesiredState:
         live = children.find(wanted["kind"], wanted["metadata"]["name"])
         if live is None or wanted["kind"] not in WORKLOAD_KINDS:
             return wanted
-        template = wanted["spec"]["template"]
-        annotations = dict(template["metadata"]["annotations"])
-        known = (live["spec"]["template"]["metadata"].get("annotations") or {}).get(ANNOTATION_SECRET_CHECKSUM)
-        if annotations.pop(ANNOTATION_SECRET_CHECKSUM, None) and known:
-            annotations[ANNOTATION_SECRET_CHECKSUM] = known
-        metadata = template["metadata"] | {"annotations": annotations}
-        return wanted | {"spec": wanted["spec"] | {"template": template | {"metadata": metadata}}}
+        for part in parts_of(wanted):
+            template = pod_template(wanted, part)
+            annotations = dict(template["metadata"].get("annotations") or {})
+            known = (pod_template(live, part)["metadata"].get("annotations") or {}).get(ANNOTATION_SECRET_CHECKSUM)
+            if annotations.pop(ANNOTATION_SECRET_CHECKSUM, None) is None:
+                continue
+            if known:
+                annotations[ANNOTATION_SECRET_CHECKSUM] = known
+            metadata = template["metadata"] | {"annotations": annotations}
+            wanted = with_pod_template(wanted, part, template | {"metadata": metadata})  # noqa: PLW2901
+        return wanted
 
     return replace(desired, objects=tuple(carried(wanted) for wanted in desired.objects))
 
@@ -236,7 +251,12 @@ def _objects(
             if live is not None:
                 refuse_foreign(body, live)
             steps.append(_object(live, gateway.preview(wanted)))
-        except (ObjectConflictError, ObjectTerminatingError, ObjectRejectedError) as error:
+        except (
+            FlinkOperatorMissingError,
+            ObjectConflictError,
+            ObjectTerminatingError,
+            ObjectRejectedError,
+        ) as error:
             component = component_of(wanted)
             if component is None:
                 ignored.append(f"the pipeline runs without it: {error}")
@@ -253,9 +273,17 @@ def _object(live: Body | None, answer: Body) -> Step:
     found = tuple(differences(before, after))
     if not found:
         return Step(Action.UNCHANGED, what)
-    rolls = live["kind"] in WORKLOAD_KINDS and before["spec"]["template"] != after["spec"]["template"]
-    pods = min(int(item["spec"].get("replicas", 1)) for item in (live, answer)) if rolls else 0
+    pods = sum(_replaced(live, answer, part) for part in parts_of(live)) if live["kind"] in WORKLOAD_KINDS else 0
     return Step(Action.CHANGE, what, found, replaced_pods=pods)
+
+
+def _replaced(live: Body, answer: Body, part: Part) -> int:
+    """Return how many pods of a part are replaced; the Flink Kubernetes Operator replaces all for any change."""
+    if live["kind"] == FLINK_DEPLOYMENT:
+        rolls = live["spec"] != answer["spec"]
+    else:
+        rolls = pod_template(live, part) != pod_template(answer, part)
+    return min(replicas_of(item, part) for item in (live, answer)) if rolls else 0
 
 
 def _deletions(desired: DesiredState, children: Children) -> Iterator[Step]:

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 from holded_operator.constants import LABEL_COMPONENT
 from holded_operator.desired import Component, FlinkRole, Part
+from holded_operator.desired.state import replicas_of
 from holded_operator.gateways.interfaces import Body, InspectionGateway
-from holded_operator.steps.pods import trouble
+from holded_operator.steps.pods import is_ready, trouble
 from holded_operator.steps.workloads import Children
 
 
@@ -20,12 +21,12 @@ class ComponentState:
     @property
     def wanted(self) -> int:
         """Pods the workload asks for."""
-        return 0 if self.workload is None else int(self.workload["spec"].get("replicas", 1))
+        return 0 if self.workload is None else replicas_of(self.workload, self.component)
 
     @property
     def ready(self) -> int:
         """Pods whose condition Ready is True."""
-        return sum(_is_ready(pod) for pod in self.pods)
+        return sum(is_ready(pod) for pod in self.pods)
 
     @property
     def restarts(self) -> int:
@@ -56,8 +57,3 @@ def component_of(item: Body) -> str | None:
     """Return the component that an object's label names."""
     label: str | None = (item["metadata"].get("labels") or {}).get(LABEL_COMPONENT)
     return label
-
-
-def _is_ready(pod: Body) -> bool:
-    conditions = (pod.get("status") or {}).get("conditions") or ()
-    return any(entry["type"] == "Ready" and entry["status"] == "True" for entry in conditions)

@@ -3,12 +3,18 @@
 from collections.abc import Sequence
 from typing import Any
 
+from holded_operator import constants
 from holded_operator.api.v1alpha1 import HoldedPipeline
 from holded_operator.desired import names
 from holded_operator.desired.state import Manifest, Part
 
 ANYBODY: dict[str, Any] = {"namespaceSelector": {}}
 """Every pod of the cluster."""
+FLINK_OPERATOR: dict[str, Any] = {
+    "namespaceSelector": {},
+    "podSelector": {"matchLabels": {constants.LABEL_NAME: "flink-kubernetes-operator"}},
+}
+"""The Flink Kubernetes Operator, in whichever namespace; the label is its chart's."""
 
 
 def network_policy(pipeline: HoldedPipeline, part: Part, *, port: int, from_outside: bool = False) -> Manifest:

@@ -68,10 +68,11 @@ def pod(
 ) -> dict[str, Any]:
     """Return the pod template of any pod of ours around its containers."""
     extra = template.metadata
+    notes = {**extra.annotations, **annotations}
     return {
         "metadata": {
             "labels": {**extra.labels, **names.labels(pipeline, part, version=version)},
-            "annotations": {**extra.annotations, **annotations},
+            **({"annotations": notes} if notes else {}),
         },
         "spec": {
             "automountServiceAccountToken": False,
@@ -120,9 +121,9 @@ def port(name: str, number: int) -> dict[str, Any]:
     return {"name": name, "containerPort": number, "protocol": "TCP"}
 
 
-def http(path: str, port_name: str = PORT_NAME) -> dict[str, Any]:
-    """Return a probe's question over HTTP."""
-    return {"httpGet": {"path": path, "port": port_name}}
+def http(path: str, port: str | int = PORT_NAME) -> dict[str, Any]:
+    """Return a probe's question over HTTP, to a port by name or number."""
+    return {"httpGet": {"path": path, "port": port}}
 
 
 def probe(question: dict[str, Any], *, period: int, failures: int) -> dict[str, Any]:
@@ -160,7 +161,7 @@ def _placement(pipeline: HoldedPipeline, part: Part, template: PodTemplate) -> d
 def checksums(configs: Sequence[Manifest], secrets: Iterable[str], known: Mapping[str, str]) -> dict[str, str]:
     """Return the annotations that roll pods when their ConfigMaps or Secrets change; `known` are Secrets' checksums."""
     data = [config["data"] for config in configs]
-    found = {constants.ANNOTATION_CONFIG_CHECKSUM: digest(data if len(data) > 1 else data[0])}
+    found = {constants.ANNOTATION_CONFIG_CHECKSUM: digest(data if len(data) > 1 else data[0])} if data else {}
     used = {name: known[name] for name in sorted(secrets) if name in known}
     if used:
         found[constants.ANNOTATION_SECRET_CHECKSUM] = digest(used)

@@ -11,7 +11,9 @@ from holded_operator import constants
 Manifest = dict[str, Any]
 """One Kubernetes object."""
 
-WORKLOAD_KINDS: Final = frozenset({"Deployment", "StatefulSet"})
+FLINK_DEPLOYMENT: Final = "FlinkDeployment"
+"""The Flink Kubernetes Operator's kind: JobManager and TaskManagers as one object."""
+WORKLOAD_KINDS: Final = frozenset({"Deployment", "StatefulSet", FLINK_DEPLOYMENT})
 """Kinds that run pods."""
 
 
@@ -32,6 +34,9 @@ class FlinkRole(StrEnum):
 
 type Part = Component | FlinkRole
 """Whose pods they are."""
+
+_FIELDS: Mapping[Part, str] = {FlinkRole.JOB_MANAGER: "jobManager", FlinkRole.TASK_MANAGER: "taskManager"}
+"""A FlinkDeployment's words for its roles."""
 
 LABELS_OF: Mapping[Component, frozenset[str]] = {
     Component.COLLECTOR: frozenset({Component.COLLECTOR}),
@@ -116,11 +121,49 @@ class DesiredState:
         return next(matches, None)
 
     def workload(self, part: Part) -> Manifest:
-        """Return the Deployment or StatefulSet of a component or role."""
-        return next(item for item in self.objects if item["kind"] in WORKLOAD_KINDS and component_label(item) == part)
+        """Return what runs the pods of a component or role."""
+        return next(item for item in self.objects if item["kind"] in WORKLOAD_KINDS and part in parts_of(item))
+
+    def runs(self, component: Component) -> bool:
+        """Tell whether a component shall have pods."""
+        return any(item["spec"].get("replicas", 1) for item in self.of(component) if item["kind"] in WORKLOAD_KINDS)
 
 
 def component_label(item: Manifest) -> str | None:
     """Return the component or role that an object's label names; one of the whole pipeline has none."""
     label: str | None = (item["metadata"].get("labels") or {}).get(constants.LABEL_COMPONENT)
     return label
+
+
+def pod_template(workload: Manifest, part: Part) -> Manifest:
+    """Return the template of a part's pods, in its workload's words."""
+    of = _pods_of(workload, part)
+    found: Manifest = of["podTemplate"] if workload["kind"] == FLINK_DEPLOYMENT else of["template"]
+    return found
+
+
+def with_pod_template(workload: Manifest, part: Part, template: Manifest) -> Manifest:
+    """Return the workload with another template for a part's pods."""
+    spec = workload["spec"]
+    if workload["kind"] == FLINK_DEPLOYMENT:
+        field = _FIELDS[part]
+        return workload | {"spec": spec | {field: spec[field] | {"podTemplate": template}}}
+    return workload | {"spec": spec | {"template": template}}
+
+
+def replicas_of(workload: Manifest, part: Part) -> int:
+    """Return how many pods of a part a workload asks for."""
+    return int(_pods_of(workload, part).get("replicas", 1))
+
+
+def _pods_of(workload: Manifest, part: Part) -> Manifest:
+    spec: Manifest = workload["spec"]
+    return spec[_FIELDS[part]] if workload["kind"] == FLINK_DEPLOYMENT else spec
+
+
+def parts_of(workload: Manifest) -> tuple[Part, ...]:
+    """Return whose pods a workload runs; a FlinkDeployment those of all of Flink's roles."""
+    if workload["kind"] == FLINK_DEPLOYMENT:
+        return tuple(FlinkRole)
+    label = str(component_label(workload))
+    return (FlinkRole(label) if label in FlinkRole else Component(label),)

@@ -12,7 +12,14 @@ REVISION_HISTORY = 3
 """Old revisions kept for kubectl rollout undo."""
 
 
-def stateful_set(pipeline: HoldedPipeline, part: Part, template: dict[str, Any], *, replicas: int) -> Manifest:
+def stateful_set(
+    pipeline: HoldedPipeline,
+    part: Part,
+    template: dict[str, Any],
+    *,
+    replicas: int,
+    annotations: dict[str, str] | None = None,
+) -> Manifest:
     """Return a StatefulSet without storage: what it gives is the stable pod name.
 
     The name is the static group membership and the transactional id, so a new pod fences its dead predecessor at once.
@@ -22,7 +29,7 @@ def stateful_set(pipeline: HoldedPipeline, part: Part, template: dict[str, Any],
     return {
         "apiVersion": "apps/v1",
         "kind": "StatefulSet",
-        "metadata": names.metadata(pipeline, name, part, version=_version(template)),
+        "metadata": names.metadata(pipeline, name, part, version=_version(template), annotations=annotations),
         "spec": {
             "replicas": replicas,
             "serviceName": name,

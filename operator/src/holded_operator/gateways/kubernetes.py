@@ -14,9 +14,9 @@ How an object is applied, so that an unchanged one costs no write:
 """
 
 import base64
-import contextlib
 import json
 import logging
+import math
 import threading
 import time
 from collections import OrderedDict
@@ -35,7 +35,9 @@ from holded_operator.constants import (
     LABEL_MANAGED_BY,
     PLURAL,
 )
+from holded_operator.desired.state import FLINK_DEPLOYMENT
 from holded_operator.exceptions import (
+    FlinkOperatorMissingError,
     ForbiddenError,
     KubernetesUnavailableError,
     ObjectRejectedError,
@@ -61,6 +63,8 @@ CONNECT_TIMEOUT_SECONDS = 5
 READ_TIMEOUT_SECONDS = 20
 EVENT_REPEAT_SECONDS = 600
 """The same Event about the same object is not written again within this time."""
+ABSENT_SECONDS = 600
+"""A kind that the API server does not know is not listed again within this time, unless we make an object of it."""
 REMEMBERED = 20_000
 """Fingerprints and Events kept in memory; about 200 bytes each."""
 
@@ -87,6 +91,7 @@ class KubernetesApi:
         self._holds = Holds(clock, self._longest_hold)
         self._versions = VersionReader()
         self._lock = threading.Lock()
+        self._absent: dict[str, float] = {}
         self._applied: OrderedDict[str, tuple[str, str]] = OrderedDict()
         self._emitted: OrderedDict[tuple[str, ...], float] = OrderedDict()
 
@@ -141,9 +146,14 @@ class KubernetesApi:
 
     def _owned(self, namespaces: Sequence[str]) -> Iterator[bytes]:
         for path in owned_paths(namespaces):
-            # A kind that is not served here is in no pipeline's versions either.
-            with contextlib.suppress(NotFoundError):
+            plural = path.rpartition("/")[2]
+            if self._is_absent(plural):
+                continue
+            try:
                 yield self._send("GET", path, what=path, accept=METADATA_ONLY, query=[("labelSelector", MANAGED)])
+            except NotFoundError:
+                # A kind that is not served here is in no pipeline's versions either.
+                self._note_absent(plural)
 
     def set_finalizers(self, pipeline: Body, finalizers: Sequence[str]) -> Body | None:
         """Replace the finalizers of exactly this version of the resource; None when it went with them."""
@@ -198,11 +208,14 @@ class KubernetesApi:
         found = []
         for kind, (version, plural) in RESOURCES.items():
             path = collection_path(version, plural, metadata["namespace"])
+            if self._is_absent(plural):
+                continue
             try:
                 answer = self._request("GET", path, what=f"the list of {plural}", query=[("labelSelector", selector)])
             except NotFoundError:
                 if kind not in OPTIONAL_KINDS:
                     raise KubernetesUnavailableError(self._address, f"{path} is not served") from None
+                self._note_absent(plural)
                 continue
             # Items of a list come without their kind.
             found += [item | {"apiVersion": version, "kind": kind} for item in items(answer)]
@@ -282,7 +295,7 @@ class KubernetesApi:
     def _patch(self, wanted: Body, *, dry_run: bool) -> Body:
         query = [("fieldManager", FIELD_MANAGER), ("force", "true")]
         try:
-            return self._request(
+            applied = self._request(
                 "PATCH",
                 object_path(wanted),
                 what=object_id(wanted),
@@ -291,8 +304,13 @@ class KubernetesApi:
                 query=[*query, ("dryRun", "All")] if dry_run else query,
             )
         except NotFoundError as error:
+            if wanted["kind"] == FLINK_DEPLOYMENT:
+                raise FlinkOperatorMissingError from error
             what = f"{wanted['apiVersion']} {wanted['kind']} is not served here, or the namespace is gone"
             raise ObjectRejectedError(object_id(wanted), what) from error
+        with self._lock:
+            self._absent.pop(RESOURCES[wanted["kind"]][1], None)
+        return applied
 
     def _request(
         self,
@@ -362,6 +380,15 @@ class KubernetesApi:
         if status in _TRANSIENT_STATUS or status >= 500:  # noqa: PLR2004
             return KubernetesUnavailableError(self._address, f"HTTP {status} {message}")
         return ObjectRejectedError(what, message)
+
+    def _is_absent(self, plural: str) -> bool:
+        with self._lock:
+            return self._clock() < self._absent.get(plural, -math.inf)
+
+    def _note_absent(self, plural: str) -> None:
+        if plural in {RESOURCES[kind][1] for kind in OPTIONAL_KINDS}:
+            with self._lock:
+                self._absent[plural] = self._clock() + ABSENT_SECONDS
 
     def _remembered(self, uid: str) -> tuple[str, str] | None:
         with self._lock:

@@ -19,9 +19,10 @@ RESOURCES: dict[str, tuple[str, str]] = {
     "PodDisruptionBudget": ("policy/v1", "poddisruptionbudgets"),
     "NetworkPolicy": ("networking.k8s.io/v1", "networkpolicies"),
     "PodMonitor": ("monitoring.coreos.com/v1", "podmonitors"),
+    "FlinkDeployment": ("flink.apache.org/v1beta1", "flinkdeployments"),
 }
 """Every kind that a pipeline can own: API version and plural."""
-OPTIONAL_KINDS = frozenset({"PodMonitor"})
+OPTIONAL_KINDS = frozenset({"PodMonitor", "FlinkDeployment"})
 """Kinds of which a cluster may know nothing."""
 
 NOTE_BYTES = 1024

@@ -24,6 +24,12 @@ def trouble(pods: Sequence[Body]) -> str | None:
     return None
 
 
+def is_ready(pod: Body) -> bool:
+    """Tell whether a pod's condition Ready is True."""
+    conditions = (pod.get("status") or {}).get("conditions") or ()
+    return any(entry["type"] == "Ready" and entry["status"] == "True" for entry in conditions)
+
+
 def _unschedulable(pod: Body) -> str | None:
     for condition in (pod.get("status") or {}).get("conditions") or ():
         if condition["type"] == "PodScheduled" and condition["status"] == "False":

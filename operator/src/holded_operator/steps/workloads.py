@@ -5,13 +5,14 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from holded_operator.api.v1alpha1 import HoldedPipeline
-from holded_operator.constants import LABEL_COMPONENT
+from holded_operator.constants import ANNOTATION_FLINK_MODE, LABEL_COMPONENT
 from holded_operator.desired import Component, DesiredState, FlinkRole, Part
-from holded_operator.desired.state import LABELS_OF, WORKLOAD_KINDS, component_label
+from holded_operator.desired.state import FLINK_DEPLOYMENT, LABELS_OF, WORKLOAD_KINDS, component_label, parts_of
 from holded_operator.exceptions import OperatorError, RunnerSwitchingError, UnavailableError
 from holded_operator.gateways.interfaces import Body, Change, KubernetesGateway, Versions, object_id
 from holded_operator.status import COLLECTOR_READY, SINK_READY, SUSPENDED, WORKER_READY, PartResult
 from holded_operator.steps.credentials import Secrets, collector_keys
+from holded_operator.steps.flink_deployment import of_flink_deployment
 from holded_operator.steps.journal import Journal
 from holded_operator.steps.pods import trouble
 
@@ -44,11 +45,11 @@ class Children:
         return next(matches, None)
 
     def workload(self, part: Part) -> Body | None:
-        """Return the Deployment or StatefulSet of a component, or of a role of Flink's."""
-        return next((item for item in self._running() if component_label(item) == part), None)
+        """Return what runs the pods of a component, or of a role of Flink's."""
+        return next((item for item in self._running() if part in parts_of(item)), None)
 
     def workloads(self, component: Component) -> tuple[Body, ...]:
-        """Return every Deployment and StatefulSet of a component; the worker's include Flink's."""
+        """Return everything that runs pods of a component; the worker's include Flink's."""
         return tuple(item for item in self._running() if component_label(item) in LABELS_OF[component])
 
     def _running(self) -> Iterator[Body]:
@@ -90,16 +91,18 @@ def apply_components(
                 # The other Secrets were read on the way to the outside systems.
                 collector_keys(pipeline, secrets)
             _stop_former(kubernetes, component, desired, children, journal)
+            _await_flinks_operator(kubernetes, body, component, desired, children)
             for wanted in desired.of(component):
                 live = _apply(kubernetes, body, wanted, children, journal)
                 if wanted["kind"] in WORKLOAD_KINDS:
-                    workloads[_part(wanted)] = live
+                    workloads |= dict.fromkeys(parts_of(wanted), live)
         except UnavailableError:
             raise
         except OperatorError as error:
             failures[component] = error
             for live in children.workloads(component):
-                workloads.setdefault(_part(live), live)
+                for part in parts_of(live):
+                    workloads.setdefault(part, live)
     if not failures:
         _apply_common(kubernetes, body, desired, children, journal)
         _prune(kubernetes, desired, children, journal)
@@ -128,11 +131,12 @@ def results(
         if failure is not None:
             found.append(PartResult(CONDITIONS[component], ok=False, reason=failure.reason, message=str(failure)))
             continue
-        roles = [part for part in map(_part, desired.of(component)) if part in FlinkRole]
+        running = [item for item in desired.of(component) if item["kind"] in WORKLOAD_KINDS]
         # The submitter cannot be ready while Flink is not: that is the cause, and told first.
-        others = [(role, of(role)) for role in dict.fromkeys(roles)]
+        others = [(part, of(part)) for item in running for part in parts_of(item) if part in FlinkRole]
         late = next(((role, part) for role, part in others if not part.ok and part.reason != SUSPENDED), None)
-        found.append(of(component) if late is None else replace(late[1], message=f"{late[0]}: {late[1].message}"))
+        told = of(component) if late is None else replace(late[1], message=f"{late[0]}: {late[1].message}")
+        found.append(_with_former(told, _former(component, desired, children)))
     return found
 
 
@@ -149,6 +153,8 @@ def result(
     name = CONDITIONS[part]
     if workload is None:
         return PartResult(name, ok=False, reason="WaitingForPrerequisites", message=_waiting(waiting_for))
+    if workload["kind"] == FLINK_DEPLOYMENT:
+        return of_flink_deployment(workload, FlinkRole(part), kubernetes.list_pods(body, part.value))
     spec, status = workload["spec"], workload.get("status") or {}
     wanted, ready = int(spec.get("replicas", 1)), int(status.get("readyReplicas") or 0)
     updated, existing = int(status.get("updatedReplicas") or 0), int(status.get("replicas") or 0)
@@ -170,22 +176,47 @@ def result(
 def _stop_former(
     kubernetes: KubernetesGateway, component: Component, desired: DesiredState, children: Children, journal: Journal
 ) -> None:
-    """Stop what a component ran before and runs no more; raise until it is gone: two runners must never both write."""
-    former = [
-        live for live in children.workloads(component) if desired.find(live["kind"], live["metadata"]["name"]) is None
-    ]
+    """Stop what a component ran before and runs no more; raise until it is gone: two runners must never both write.
+
+    A component that shall have no pods waits for nobody.
+    """
+    former = _former(component, desired, children)
     for live in former:
         if live["metadata"].get("deletionTimestamp") is None:
             # In the foreground: it stays until its pods are gone.
             kubernetes.delete(live, wait_for_dependents=True)
             journal.changed("Stopping", f"Deleted {object_id(live)}, waiting for its pods to stop")
-    if former:
+    if former and desired.runs(component):
         raise RunnerSwitchingError(", ".join(object_id(live) for live in former))
 
 
-def _part(item: Body) -> Part:
-    label = str(component_label(item))
-    return FlinkRole(label) if label in FlinkRole else Component(label)
+def _former(component: Component, desired: DesiredState, children: Children) -> list[Body]:
+    return [
+        live for live in children.workloads(component) if desired.find(live["kind"], live["metadata"]["name"]) is None
+    ]
+
+
+def _await_flinks_operator(
+    kubernetes: KubernetesGateway, body: Body, component: Component, desired: DesiredState, children: Children
+) -> None:
+    """Raise while there are pods of a FlinkDeployment that is gone: its operator waits for them only so long."""
+    submitter = children.workload(component)
+    if submitter is None or ANNOTATION_FLINK_MODE not in (submitter["metadata"].get("annotations") or {}):
+        return
+    if children.workload(FlinkRole.JOB_MANAGER) is not None or not desired.runs(component):
+        return
+    left = [pod["metadata"]["name"] for role in FlinkRole for pod in kubernetes.list_pods(body, role.value)]
+    if left:
+        raise RunnerSwitchingError(", ".join(f"Pod {name}" for name in left))
+
+
+def _with_former(part: PartResult, former: Sequence[Body]) -> PartResult:
+    """Return the condition of a component that shall have no pods and still has a former runner's."""
+    if not former:
+        return part
+    left = ", ".join(object_id(live) for live in former)
+    reason = part.reason if part.reason == SUSPENDED else "RollingOut"
+    return replace(part, ok=False, reason=reason, message=f"{part.message}; {left} is being deleted")
 
 
 def _apply(kubernetes: KubernetesGateway, body: Body, wanted: Body, children: Children, journal: Journal) -> Body:
@@ -214,8 +245,10 @@ def _apply_common(
 
 
 def _prune(kubernetes: KubernetesGateway, desired: DesiredState, children: Children, journal: Journal) -> None:
+    # Those are deleted already, in a way that a second deletion would cut short.
+    former = [live for component in Component for live in _former(component, desired, children)]
     for live in children.objects:
-        gone = live["metadata"].get("deletionTimestamp") is not None
+        gone = live in former or live["metadata"].get("deletionTimestamp") is not None
         if not gone and desired.find(live["kind"], live["metadata"]["name"]) is None:
             kubernetes.delete(live)
             journal.changed("ObjectDeleted", f"Deleted {object_id(live)}")

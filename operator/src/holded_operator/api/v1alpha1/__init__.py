@@ -2,7 +2,7 @@
 
 from holded_operator.api.v1alpha1.common import CaSecretRef, PodTemplate, Resources, SecretRef
 from holded_operator.api.v1alpha1.connections import Kafka, KafkaSecurity, MySQL, MySQLTls, MySQLTlsMode, SchemaRegistry
-from holded_operator.api.v1alpha1.flink import AccessMode, Flink, FlinkState, StateBackend
+from holded_operator.api.v1alpha1.flink import AccessMode, Flink, FlinkMode, FlinkState, StateBackend
 from holded_operator.api.v1alpha1.pipeline import (
     Deletion,
     DeletionPolicy,
@@ -32,6 +32,7 @@ __all__ = [
     "Deletion",
     "DeletionPolicy",
     "Flink",
+    "FlinkMode",
     "FlinkState",
     "FlinkStatus",
     "HoldedPipeline",

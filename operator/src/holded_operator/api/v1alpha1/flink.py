@@ -15,6 +15,13 @@ class StateBackend(StrEnum):
     ROCKSDB = "rocksdb"
 
 
+class FlinkMode(StrEnum):
+    """Who makes Flink's pods."""
+
+    STANDALONE = "Standalone"
+    OPERATOR = "Operator"
+
+
 class AccessMode(StrEnum):
     """From how many nodes a volume can be used."""
 
@@ -89,6 +96,9 @@ class Flink(ApiModel):
         )
     )
 
+    mode: FlinkMode = FlinkMode.STANDALONE
+    """Who makes JobManager and TaskManagers: this operator (Standalone), or the Flink Kubernetes Operator (Operator),
+    which has to be installed and to watch this namespace."""
     parallelism: int | None = Field(default=None, ge=1, le=1024)
     """Subtasks of the job; all slots there are when absent. More than raw has partitions would be idle."""
     task_managers: int = Field(default=1, ge=1, le=1000)

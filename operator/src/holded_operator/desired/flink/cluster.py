@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from holded_operator import constants
-from holded_operator.api.v1alpha1 import Flink, HoldedPipeline, PodTemplate
+from holded_operator.api.v1alpha1 import Flink, FlinkMode, HoldedPipeline, PodTemplate
 from holded_operator.desired import names
 from holded_operator.desired.flink import storage
 from holded_operator.desired.pods import CONTAINER_SECURITY, TMP_MOUNT, Workload, checksums, pod
@@ -26,6 +26,7 @@ POOL_PORT: Final = 50000
 METRICS_PORT_NAME: Final = "flink-metrics"
 
 CONF_DIR: Final = "/opt/flink/conf"
+CONFIG_VOLUME: Final = "flink-config"
 TMP_SIZE: Final = "4Gi"
 """For the job's libraries: every submission brings 300 MB, and leaves some when it fails."""
 WORKER_STARTUP_SECONDS: Final = 300
@@ -42,7 +43,8 @@ class Cluster:
     """Of the submitter."""
     pool_config: Manifest
     """Of the containers that run the Python steps."""
-    flink_config: Manifest
+    flink_config: Manifest | None
+    """None where the Flink Kubernetes Operator makes it."""
     secret_checksums: Mapping[str, str]
     running: bool
 
@@ -80,7 +82,7 @@ class Cluster:
             **({} if reference is None else {"envFrom": [{"secretRef": {"name": reference.name}}]}),
             "volumeMounts": [
                 TMP_MOUNT,
-                {"name": "flink-config", "mountPath": CONF_DIR, "readOnly": True},
+                *([{"name": CONFIG_VOLUME, "mountPath": CONF_DIR, "readOnly": True}] if self.flink_config else []),
                 *storage.mounts(self.pipeline),
             ],
             "securityContext": CONTAINER_SECURITY,
@@ -100,10 +102,11 @@ class Cluster:
         used: list[str] = []
         volumes = [tmp]
         if isinstance(part, FlinkRole):
-            name = self.flink_config["metadata"]["name"]
-            configs.append(self.flink_config)
             used += storage.secret_names(self.pipeline)
-            volumes.append({"name": "flink-config", "configMap": {"name": name, "defaultMode": _READ_ONLY}})
+            if self.flink_config is not None:
+                name = self.flink_config["metadata"]["name"]
+                configs.append(self.flink_config)
+                volumes.append({"name": CONFIG_VOLUME, "configMap": {"name": name, "defaultMode": _READ_ONLY}})
         if python is not None:
             configs.append(python)
             used += self.worker_secrets.names
@@ -122,3 +125,8 @@ class Cluster:
 def settings(pipeline: HoldedPipeline) -> Flink:
     """Return the part of the spec that this folder renders, or its defaults."""
     return pipeline.spec.worker.flink or Flink()
+
+
+def by_flinks_operator(pipeline: HoldedPipeline) -> bool:
+    """Tell whether Flink's pods are the Flink Kubernetes Operator's to make."""
+    return settings(pipeline).mode is FlinkMode.OPERATOR

@@ -5,7 +5,7 @@ from typing import Final
 
 import yaml
 
-from holded_operator.api.v1alpha1 import HoldedPipeline, Resources, StateBackend
+from holded_operator.api.v1alpha1 import HoldedPipeline, StateBackend
 from holded_operator.desired import names, quantities
 from holded_operator.desired.flink import cluster, storage
 from holded_operator.desired.resources import resources
@@ -13,8 +13,13 @@ from holded_operator.desired.state import Component, FlinkRole, Manifest
 
 KEPT_CHECKPOINTS: Final = 3
 _MEBIBYTE: Final = 2**20
+_UNLIMITED: Final = 100.0
+"""Times the request: a limit of CPU that no node reaches."""
+_OF_FLINKS_OPERATOR: Final = frozenset({"jobmanager.rpc.address", "rest.address"})
+"""Names of its Services, which it sets itself."""
+LOG4J_FILE: Final = "log4j-console.properties"
 
-_LOG4J = """\
+LOG4J: Final = """\
 rootLogger.level = INFO
 rootLogger.appenderRef.console.ref = Console
 appender.console.name = Console
@@ -37,7 +42,7 @@ def config_map(pipeline: HoldedPipeline) -> Manifest:
         "metadata": names.metadata(pipeline, f"{pipeline.metadata.name}-flink", Component.WORKER),
         "data": {
             "config.yaml": yaml.safe_dump(properties(pipeline), sort_keys=True, width=1000),
-            "log4j-console.properties": _LOG4J,
+            LOG4J_FILE: LOG4J,
         },
     }
 
@@ -48,18 +53,26 @@ def properties(pipeline: HoldedPipeline) -> dict[str, str | int | float | bool]:
     return {**spec.configuration, **fixed(pipeline)}
 
 
+def for_flinks_operator(pipeline: HoldedPipeline) -> dict[str, str]:
+    """Return the settings of a FlinkDeployment, as text."""
+    own = _OF_FLINKS_OPERATOR | memory(pipeline).keys()
+    found = {key: value for key, value in properties(pipeline).items() if key not in own}
+    return {key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in sorted(found.items())}
+
+
 def fixed(pipeline: HoldedPipeline) -> dict[str, str | int | float | bool]:
     """Return the settings that are the operator's alone."""
     spec = cluster.settings(pipeline)
     host = names.child_name(pipeline, FlinkRole.JOB_MANAGER)
     return {
+        **memory(pipeline),
+        **(_for_operator(pipeline) if cluster.by_flinks_operator(pipeline) else {}),
         "blob.server.port": cluster.BLOB_PORT,
         # A killed TaskManager is noticed in 20 s, not in 50.
         "heartbeat.interval": 5000,
         "heartbeat.timeout": 20_000,
         "io.tmp.dirs": "/tmp",  # noqa: S108 -- the pod's own emptyDir
         "jobmanager.bind-host": "0.0.0.0",  # noqa: S104 -- in a pod, behind a policy
-        "jobmanager.memory.process.size": _process_size(FlinkRole.JOB_MANAGER, spec.job_manager.resources),
         "jobmanager.rpc.address": host,
         "jobmanager.rpc.port": cluster.RPC_PORT,
         "metrics.internal.query-service.port": cluster.QUERY_PORT,
@@ -80,7 +93,6 @@ def fixed(pipeline: HoldedPipeline) -> dict[str, str | int | float | bool]:
         "taskmanager.data.port": cluster.TASK_DATA_PORT,
         # Python's memory is the sidecar's: what Flink would set aside is for RocksDB alone.
         "taskmanager.memory.managed.fraction": 0.4 if spec.state_backend is StateBackend.ROCKSDB else 0.0,
-        "taskmanager.memory.process.size": _process_size(FlinkRole.TASK_MANAGER, spec.task_manager.resources),
         "taskmanager.numberOfTaskSlots": spec.slots,
         "taskmanager.rpc.port": cluster.TASK_RPC_PORT,
         # Jobs come from the submitter, never as a file that somebody uploads.
@@ -88,17 +100,42 @@ def fixed(pipeline: HoldedPipeline) -> dict[str, str | int | float | bool]:
     }
 
 
+def memory(pipeline: HoldedPipeline) -> dict[str, str]:
+    """Return the memory of the whole processes: Flink divides it, so that the kernel never has to end one."""
+    return {f"{role}.memory.process.size": f"{limit}m" for role, limit in memory_limits(pipeline).items()}
+
+
 def memory_limits(pipeline: HoldedPipeline) -> Mapping[FlinkRole, int]:
     """Return the memory limit of Flink's own containers, in MiB."""
+    limits = {role: both["limits"]["memory"] for role, both in _resources(pipeline).items()}
+    return {role: int(quantities.value(limit) // _MEBIBYTE) for role, limit in limits.items()}
+
+
+def cpus(pipeline: HoldedPipeline) -> Mapping[FlinkRole, float]:
+    """Return the CPUs that Flink's own containers request."""
+    return {role: float(quantities.value(both["requests"]["cpu"])) for role, both in _resources(pipeline).items()}
+
+
+def _for_operator(pipeline: HoldedPipeline) -> dict[str, str | float | bool]:
+    """Return what a FlinkDeployment needs in addition."""
+    return {
+        # Whatever the installation's default: it would need a token. The submitter sees to the job's recovery.
+        "high-availability.type": "NONE",
+        # No address of the Service's own, for the same reason as in `job_manager`.
+        "kubernetes.rest-service.exposed.type": "Headless_ClusterIP",
+        # The Flink Kubernetes Operator turns off what the submitter may use.
+        "web.cancel.enable": True,
+        **{f"kubernetes.{role}.cpu.limit-factor": _limit_factor(both) for role, both in _resources(pipeline).items()},
+    }
+
+
+def _limit_factor(both: Mapping[str, Mapping[str, str]]) -> float:
+    """Return the CPU limit as a multiple of the request: the Flink Kubernetes Operator always sets one."""
+    limit, request = both["limits"].get("cpu"), quantities.value(both["requests"]["cpu"])
+    return _UNLIMITED if limit is None or not request else float(quantities.value(limit) / request)
+
+
+def _resources(pipeline: HoldedPipeline) -> dict[FlinkRole, dict[str, dict[str, str]]]:
     spec = cluster.settings(pipeline)
     given = {FlinkRole.JOB_MANAGER: spec.job_manager, FlinkRole.TASK_MANAGER: spec.task_manager}
-    return {role: _mebibytes(role, pods.resources) for role, pods in given.items()}
-
-
-def _process_size(role: FlinkRole, given: Resources) -> str:
-    """Return the memory of the whole process: Flink divides it, so that the kernel never has to end it."""
-    return f"{_mebibytes(role, given)}m"
-
-
-def _mebibytes(role: FlinkRole, given: Resources) -> int:
-    return int(quantities.value(resources(role, given)["limits"]["memory"]) // _MEBIBYTE)
+    return {role: resources(role, pods.resources) for role, pods in given.items()}

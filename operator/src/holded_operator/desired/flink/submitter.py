@@ -3,7 +3,8 @@
 from typing import Any, Final
 
 from holded_contracts.settings import FlinkSettings
-from holded_operator.api.v1alpha1 import HoldedPipeline, Resources
+from holded_operator import constants
+from holded_operator.api.v1alpha1 import FlinkMode, HoldedPipeline, Resources
 from holded_operator.desired.flink import cluster, job_manager, storage
 from holded_operator.desired.flink.cluster import Cluster
 from holded_operator.desired.pods import CONTAINER_SECURITY, TMP_MOUNT, container, probe, tmp_volume
@@ -50,7 +51,14 @@ def workload(cluster_: Cluster) -> Manifest:
         tmp=tmp_volume(cluster.TMP_SIZE),
         python=cluster_.worker_config,
     )
-    return stateful_set(cluster_.pipeline, Component.WORKER, template, replicas=int(cluster_.running))
+    by_operator = cluster.by_flinks_operator(cluster_.pipeline)
+    return stateful_set(
+        cluster_.pipeline,
+        Component.WORKER,
+        template,
+        replicas=int(cluster_.running),
+        annotations={constants.ANNOTATION_FLINK_MODE: FlinkMode.OPERATOR.value} if by_operator else None,
+    )
 
 
 def _job_server(cluster_: Cluster) -> dict[str, Any]:

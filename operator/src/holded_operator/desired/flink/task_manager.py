@@ -19,7 +19,7 @@ PYTHON = "python"
 
 
 def access(pipeline: HoldedPipeline) -> tuple[Manifest, ...]:
-    """Return Service and NetworkPolicy: JobManager and TaskManagers come in, and whoever reads metrics.
+    """Return NetworkPolicy and a StatefulSet's Service: JobManager and TaskManagers come in, and whoever reads metrics.
 
     The worker pool is nobody's to reach: it runs whatever it is sent.
     """
@@ -28,18 +28,25 @@ def access(pipeline: HoldedPipeline) -> tuple[Manifest, ...]:
         rule([cluster.TASK_DATA_PORT], pods_of(pipeline, ROLE)),
         rule([constants.PROBES_PORT, cluster.METRICS_PORT], ANYBODY),
     ]
+    if cluster.by_flinks_operator(pipeline):
+        return (policy(pipeline, ROLE, ingress),)
     return headless_service(pipeline, ROLE, constants.PROBES_PORT), policy(pipeline, ROLE, ingress)
 
 
 def workload(cluster_: Cluster) -> Manifest:
     """Return the StatefulSet; a pod's name is its identity in Flink, so a new one takes its predecessor's place."""
+    replicas = cluster.settings(cluster_.pipeline).task_managers if cluster_.running else 0
+    return stateful_set(cluster_.pipeline, ROLE, template(cluster_), replicas=replicas)
+
+
+def template(cluster_: Cluster) -> dict[str, Any]:
+    """Return the template of the pods."""
     spec = cluster.settings(cluster_.pipeline)
     on_disk = spec.state_backend is StateBackend.ROCKSDB
     tmp = tmp_volume(quantities.canonical(spec.state.size) if on_disk else cluster.TMP_SIZE)
-    template = cluster_.pod(
+    return cluster_.pod(
         ROLE, [_flink(cluster_), _python(cluster_)], image=cluster_.images.worker, tmp=tmp, python=cluster_.pool_config
     )
-    return stateful_set(cluster_.pipeline, ROLE, template, replicas=spec.task_managers if cluster_.running else 0)
 
 
 def budget(cluster_: Cluster) -> tuple[Manifest, ...]:
@@ -49,7 +56,7 @@ def budget(cluster_: Cluster) -> tuple[Manifest, ...]:
 
 
 def _flink(cluster_: Cluster) -> dict[str, Any]:
-    listens = {"tcpSocket": {"port": "rpc"}}
+    listens = {"tcpSocket": {"port": cluster.TASK_RPC_PORT}}
     name = {"fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.name"}}
     return cluster_.flink_container(ROLE) | {
         "args": [ROLE.value, "-Dtaskmanager.resource-id=$(POD_NAME)"],
