@@ -163,7 +163,7 @@ def _flink(pipeline: HoldedPipeline) -> Iterator[Problem]:
             )
     if spec.state.url is None and quantities.value(spec.state.size) <= 0:
         yield Problem(f"{path}.state.size", f"{spec.state.size} holds nothing: give a size such as 10Gi")
-    for key in sorted(spec.configuration.keys() & configuration.fixed(pipeline).keys()):
+    for key in sorted(spec.configuration.keys() & configuration.reserved(pipeline)):
         yield Problem(f"{path}.configuration", f"{key} is the operator's: take it out")
 
 

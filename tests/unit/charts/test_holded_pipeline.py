@@ -12,6 +12,7 @@ from holded_collector.metrics import Metrics
 from holded_operator.config import OperatorConfig
 from holded_operator.constants import LABEL_INSTANCE
 from holded_operator.desired import Images
+from holded_operator.desired.flink.deployment import FLINK_VERSION
 from holded_operator.gateways.objects import RESOURCES
 from holded_operator.handlers.watches import OWNED
 from tests.unit.operator.samples import rendered, sample
@@ -113,6 +114,7 @@ def test_the_charts_images_of_flink_are_the_operators_and_fit_the_workers_beam(c
     assert (images.flink, images.flink_job_server) == (flink, server)
     (minor,) = re.findall(r"beam_flink([\d.]+)_job_server", server)
     assert flink.partition(":")[2].startswith(f"{minor}."), "a runner's minor version must be the cluster's"
+    assert f"v{minor.replace('.', '_')}" == FLINK_VERSION
     lock = (ROOT / "services" / "worker" / "requirements.lock").read_text()
     assert re.findall(r"^apache-beam==(\S+)", lock, re.MULTILINE) == [server.partition(":")[2]]
 

@@ -248,6 +248,7 @@ def _flink() -> dict[str, Row]:
     task_manager = (*task_managers, "template", "spec", "containers", 0)
     size = {"worker": {"flink": {"taskManagers": 4, "slots": 2}}}
     rows = {
+        "mode": Row("Operator", ("objects", "FlinkDeployment/full", "spec", "mode"), "standalone", given),
         "parallelism": Row(3, env("worker", "FLINK__PARALLELISM"), "3", merged(given, size)),
         "taskManagers": Row(5, (*task_managers, "replicas"), 5, given),
         "slots": Row(4, env("worker", "FLINK__PARALLELISM"), "4", given),

@@ -1,5 +1,7 @@
 """What is particular to a pipeline on Flink: who may talk to whom, where pods and state are, what rolls what."""
 
+import copy
+import re
 from typing import Any
 
 import pytest
@@ -7,10 +9,11 @@ import yaml
 
 from holded_contracts.settings import WorkerSettings
 from holded_operator.desired import Component, FlinkRole, render
-from holded_operator.desired.state import Part
+from holded_operator.desired.state import Part, pod_template
 from tests.unit.operator.samples import IMAGES, SECRET_CHECKSUMS, merged, rendered, sample
 
 FLINK: dict[str, Any] = {"worker": {"runner": "Flink"}}
+OPERATED: dict[str, Any] = {"worker": {"runner": "Flink", "flink": {"mode": "Operator"}}}
 PARTS: tuple[Part, ...] = (Component.WORKER, *FlinkRole)
 
 
@@ -32,7 +35,7 @@ def ways(change: dict[str, Any]) -> set[tuple[str, str, int]]:
         for rule in policy["spec"]["ingress"]:
             for peer in rule["from"]:
                 labels = peer.get("podSelector", {}).get("matchLabels", {})
-                who = labels.get("app.kubernetes.io/component", "anybody")
+                who = labels.get("app.kubernetes.io/component") or labels.get("app.kubernetes.io/name", "anybody")
                 found |= {(who, to, port["port"]) for port in rule["ports"]}
     return found
 
@@ -66,6 +69,11 @@ def test_flink_listens_where_the_policies_say():
     }
     assert {name: settings[name] for name in names} == names
     assert settings["jobmanager.rpc.address"] == settings["rest.address"] == "minimal-jobmanager"
+
+
+def test_the_flink_kubernetes_operator_may_ask_the_job_manager_how_it_is_and_nothing_else_changes():
+    assert ways(OPERATED) - ways(FLINK) == {("flink-kubernetes-operator", "jobmanager", 8081)}
+    assert ways(FLINK) <= ways(OPERATED)
 
 
 @pytest.mark.parametrize("part", PARTS)
@@ -161,3 +169,107 @@ def test_slots_decide_the_parallelism_unless_the_spec_does():
     assert parallelism() == "1"
     assert parallelism(taskManagers=3, slots=2) == "6"
     assert parallelism(taskManagers=3, slots=2, parallelism=4) == "4"
+
+
+def deployed(change: dict[str, Any], which: str = "minimal") -> dict[str, Any]:
+    """Return the spec of the FlinkDeployment."""
+    found = rendered(sample(which, merged(OPERATED, change))).find("FlinkDeployment", which)
+    assert found is not None
+    return dict(found["spec"])
+
+
+def test_one_flink_deployment_stands_for_the_stateful_sets_and_what_they_alone_need():
+    standalone, operated = (
+        {(item["kind"], item["metadata"]["name"]) for item in rendered(sample(change=change)).objects}
+        for change in (FLINK, OPERATED)
+    )
+    assert operated - standalone == {("FlinkDeployment", "minimal")}
+    assert standalone - operated == {
+        ("StatefulSet", "minimal-jobmanager"),
+        ("StatefulSet", "minimal-taskmanager"),
+        ("Service", "minimal-jobmanager"),
+        ("Service", "minimal-taskmanager"),
+        ("ConfigMap", "minimal-flink"),
+    }
+
+
+@pytest.mark.parametrize("role", FlinkRole)
+@pytest.mark.parametrize("which", ["minimal", "flink"])
+def test_a_flink_deployments_pods_are_those_of_standalone_but_for_what_its_operator_adds(role: FlinkRole, which: str):
+    ours = copy.deepcopy(template(role, FLINK, which))
+    theirs = copy.deepcopy(pod_template(rendered(sample(which, OPERATED)).workload(role), role))
+    main, expected = theirs["spec"]["containers"][0], ours["spec"]["containers"][0]
+    assert main["name"] == "flink-main-container"
+    for field in ("image", "imagePullPolicy", "args", "env"):
+        assert field not in main, "its args would be added to these, and it knows the image"
+        expected.pop(field, None)
+    assert {port["containerPort"] for port in main["ports"]}.isdisjoint({6122, 6123, 6124, 8081}), "it adds these"
+    for container in (main, expected):
+        del container["name"], container["ports"]
+    expected["volumeMounts"] = [mount for mount in expected["volumeMounts"] if mount["name"] != "flink-config"]
+    ours["spec"]["volumes"] = [volume for volume in ours["spec"]["volumes"] if volume["name"] != "flink-config"]
+    for either in (ours, theirs):
+        either["metadata"].pop("annotations", None)
+    assert theirs == ours
+
+
+def test_the_submitter_asks_the_service_that_the_flink_kubernetes_operator_makes():
+    state = rendered(sample(change=OPERATED))
+    config = state.find("ConfigMap", "minimal-worker")
+    assert config is not None
+    assert config["data"]["HOLDED_FLINK__JOBMANAGER_URL"] == "http://minimal-rest:8081"
+    (_, server) = state.workload(Component.WORKER)["spec"]["template"]["spec"]["containers"]
+    assert "--flink-master=minimal-rest:8081" in server["args"]
+
+
+def test_flinks_settings_are_text_and_those_of_the_other_operator_are_left_to_it():
+    found = deployed({"worker": {"flink": {"configuration": {"s3.endpoint": "http://minio"}}}})["flinkConfiguration"]
+    assert found["s3.endpoint"] == "http://minio"
+    assert all(isinstance(value, str) for value in found.values())
+    assert found["web.submit.enable"] == "false"
+    assert found["high-availability.type"] == "NONE", "it would need a token"
+    own = {
+        "jobmanager.rpc.address",
+        "rest.address",
+        "jobmanager.memory.process.size",
+        "taskmanager.memory.process.size",
+    }
+    assert own.isdisjoint(found)
+    ports = {"jobmanager.rpc.port": "6123", "rest.port": "8081", "taskmanager.data.port": "6121"}
+    assert ports.items() <= found.items(), "which the policies name"
+
+
+def test_flinks_memory_is_its_limit_and_no_cpu_is_kept_from_it_that_the_spec_does_not_name():
+    found = deployed({})
+    assert found["jobManager"]["resource"] == {"cpu": 0.05, "memory": "1024m"}
+    assert found["taskManager"]["resource"] == {"cpu": 0.1, "memory": "1536m"}
+    assert found["flinkConfiguration"]["kubernetes.taskmanager.cpu.limit-factor"] == "100.0"
+    limited = {"requests": {"cpu": "500m"}, "limits": {"cpu": "2", "memory": "4Gi"}}
+    found = deployed({"worker": {"flink": {"taskManagers": 3, "taskManager": {"resources": limited}}}})
+    assert found["taskManager"]["resource"] == {"cpu": 0.5, "memory": "4096m"}
+    assert found["taskManager"]["replicas"] == 3
+    assert found["flinkConfiguration"]["kubernetes.taskmanager.cpu.limit-factor"] == "4.0"
+    assert found["flinkConfiguration"]["kubernetes.jobmanager.cpu.limit-factor"] == "100.0"
+
+
+def test_no_pod_of_a_flink_deployment_has_a_token():
+    found = deployed({})
+    assert found["serviceAccount"] == "default", "the kind demands one"
+    for role in ("jobManager", "taskManager"):
+        assert found[role]["podTemplate"]["spec"]["automountServiceAccountToken"] is False
+
+
+@pytest.mark.parametrize("pause", [{"suspend": True}, {"worker": {"replicas": 0}}], ids=["suspend", "replicas"])
+def test_a_paused_pipeline_has_no_flink_deployment_and_keeps_its_volume(pause: dict[str, Any]):
+    state = rendered(sample(change=merged(OPERATED, pause)))
+    kinds = {item["kind"] for item in state.objects}
+    assert "FlinkDeployment" not in kinds
+    assert "PersistentVolumeClaim" in kinds
+    assert state.workload(Component.WORKER)["spec"]["replicas"] == 0
+
+
+def test_the_longest_name_fits_the_flink_kubernetes_operators_rule():
+    (found,) = [
+        item for item in rendered(sample(change=OPERATED, name="a" * 40)).objects if item["kind"] == "FlinkDeployment"
+    ]
+    assert re.fullmatch(r"[a-z]([-a-z\d]{0,43}[a-z\d])?", found["metadata"]["name"])

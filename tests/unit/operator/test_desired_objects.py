@@ -18,6 +18,7 @@ from holded_operator.desired import (
     render,
 )
 from holded_operator.desired.quantities import value
+from holded_operator.desired.state import pod_template
 from tests.unit.operator.samples import IMAGES, NAMES, SECRET_CHECKSUMS, rendered, sample
 
 COMPONENTS = tuple(Component)
@@ -32,8 +33,7 @@ PODS = [
 
 
 def _template(name: str, component: Part, change: dict[str, Any] | None = None) -> dict[str, Any]:
-    template: dict[str, Any] = rendered(sample(name, change)).workload(component)["spec"]["template"]
-    return template
+    return pod_template(rendered(sample(name, change)).workload(component), component)
 
 
 @pytest.mark.parametrize(("name", "component"), PODS)

@@ -65,6 +65,16 @@ def test_the_samples_have_no_problem(name: str):
             "rest.port is the operator's",
         ),
         (
+            {
+                "worker": {
+                    "runner": "Flink",
+                    "flink": {"mode": "Operator", "configuration": {"kubernetes.cluster-id": "a"}},
+                }
+            },
+            "spec.worker.flink.configuration",
+            "kubernetes.cluster-id is the operator's",
+        ),
+        (
             {"worker": {"quality": {"weights": {"completeness": 0, "validity": 0, "consistency": 0, "timeliness": 0}}}},
             "spec.worker.quality.weights",
             "at least one",

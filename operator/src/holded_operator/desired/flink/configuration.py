@@ -15,6 +15,8 @@ KEPT_CHECKPOINTS: Final = 3
 _MEBIBYTE: Final = 2**20
 _UNLIMITED: Final = 100.0
 """Times the request: a limit of CPU that no node reaches."""
+_FORBIDDEN: Final = frozenset({"high-availability.cluster-id", "kubernetes.cluster-id", "kubernetes.namespace"})
+"""What the Flink Kubernetes Operator takes from nobody."""
 _OF_FLINKS_OPERATOR: Final = frozenset({"jobmanager.rpc.address", "rest.address"})
 """Names of its Services, which it sets itself."""
 LOG4J_FILE: Final = "log4j-console.properties"
@@ -58,6 +60,12 @@ def for_flinks_operator(pipeline: HoldedPipeline) -> dict[str, str]:
     own = _OF_FLINKS_OPERATOR | memory(pipeline).keys()
     found = {key: value for key, value in properties(pipeline).items() if key not in own}
     return {key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in sorted(found.items())}
+
+
+def reserved(pipeline: HoldedPipeline) -> frozenset[str]:
+    """Return the names of the settings that the spec may not have."""
+    forbidden = _FORBIDDEN if cluster.by_flinks_operator(pipeline) else frozenset[str]()
+    return forbidden | fixed(pipeline).keys()
 
 
 def fixed(pipeline: HoldedPipeline) -> dict[str, str | int | float | bool]:
