@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from holded_operator.exceptions import ForbiddenError, ObjectRejectedError
+from holded_operator.exceptions import FlinkOperatorMissingError, ForbiddenError, ObjectRejectedError
 from tests.support.operator_fakes import World, pipeline
 from tests.unit.cli.cluster_world import RULE, manifest, plugin, reconcile, running
 
@@ -126,6 +126,34 @@ def test_an_object_that_the_api_server_would_refuse_is_told(world: World, monkey
     result = plan(world, monkeypatch, manifest(world, worker={"replicas": 2}))
     assert result.exit_code == 1
     assert "worker: StatefulSet demo-worker was refused: exceeded quota" in result.stdout
+
+
+ON_FLINKS_OPERATOR: dict[str, Any] = {"runner": "Flink", "flink": {"mode": "Operator", "taskManagers": 2}}
+
+
+def test_without_the_flink_kubernetes_operator_its_mode_is_refused(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.kubernetes.refusals["FlinkDeployment"] = FlinkOperatorMissingError()
+    result = plan(world, monkeypatch, manifest(world, worker=ON_FLINKS_OPERATOR))
+    assert result.exit_code == 1
+    assert "spec.worker.flink.mode: this cluster knows no FlinkDeployments" in " ".join(result.stdout.split())
+
+
+def test_any_change_of_a_flink_deployment_replaces_all_of_its_pods(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = running(worker=ON_FLINKS_OPERATOR)
+    assert changed(document(world, monkeypatch, manifest(world))) == {}
+    slots = ON_FLINKS_OPERATOR | {"flink": ON_FLINKS_OPERATOR["flink"] | {"slots": 2}}
+    found = document(world, monkeypatch, manifest(world, worker=slots))
+    assert replaced(found)["FlinkDeployment demo"] == 3
+    edited = document(world, monkeypatch, manifest(world, worker=ON_FLINKS_OPERATOR | {"maxStringLength": 100}))
+    assert "FlinkDeployment demo" not in changed(edited)
+
+
+def test_a_plan_goes_by_the_image_of_flink_that_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = running(worker=ON_FLINKS_OPERATOR)
+    world.kubernetes.objects["FlinkDeployment", "demo"]["spec"]["image"] = "mirror/flink:1.19.3-java17"
+    assert changed(document(world, monkeypatch, manifest(world))) == {}
 
 
 def test_monitoring_that_is_not_served_keeps_nothing_from_changing(

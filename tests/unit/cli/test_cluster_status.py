@@ -49,6 +49,14 @@ def test_status_of_one_has_conditions_pods_topics_and_ledger(monkeypatch: pytest
     assert "420 ms" in plugin(world, monkeypatch, "status").stdout
 
 
+def test_status_shows_the_pods_of_a_flink_deployment(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = running(worker={"runner": "Flink", "flink": {"mode": "Operator", "taskManagers": 2}})
+    world.kubernetes.pods += [pod("jobmanager"), pod("taskmanager")]
+    found = json.loads(plugin(world, monkeypatch, "status", "demo", "--output", "json").stdout)
+    shown = {entry["name"]: (entry["ready"], entry["wanted"]) for entry in found["components"]}
+    assert (shown["jobmanager"], shown["taskmanager"]) == ((1, 1), (1, 2))
+
+
 def test_status_of_a_pipeline_that_does_not_exist_fails_with_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
     result = plugin(World(), monkeypatch, "status", "nobody")
     assert result.exit_code == 1

@@ -11,6 +11,7 @@ import pytest
 import urllib3
 
 from holded_operator.exceptions import (
+    FlinkOperatorMissingError,
     ForbiddenError,
     KubernetesUnavailableError,
     ObjectConflictError,
@@ -197,6 +198,65 @@ def test_children_are_those_with_our_uid_and_unknown_optional_kinds_are_no_fault
     assert [child["metadata"]["uid"] for child in children] == ["o1"]
     assert children[0]["kind"] == "ConfigMap"
     assert {request.path.split("/")[-1] for request in api.requests}.isdisjoint({"secrets"})
+
+
+FLINK_DEPLOYMENT = WANTED | {"apiVersion": "flink.apache.org/v1beta1", "kind": "FlinkDeployment", "spec": {}}
+FLINK_DEPLOYMENT.pop("data")
+
+
+def asked(api: ScriptedApi, plural: str) -> int:
+    """Return how often a kind was listed since the last time."""
+    found = sum(request.path.endswith(f"/{plural}") for request in api.requests)
+    api.requests.clear()
+    return found
+
+
+@pytest.mark.parametrize("look", ["children", "versions"])
+def test_a_kind_that_is_not_served_is_not_listed_again_for_ten_minutes(look: str) -> None:
+    now = [100.0]
+    api = ScriptedApi(lambda request: (404, {}) if "flinkdeployments" in request.path else (200, {"items": []}))
+    gateway = KubernetesApi(api, clock=lambda: now[0])
+
+    def looks() -> int:
+        gateway.versions(()) if look == "versions" else gateway.list_children(PIPELINE)
+        return asked(api, "flinkdeployments")
+
+    assert [looks(), looks()] == [1, 0]
+    assert gateway.list_children(PIPELINE) == [], "both know"
+    assert asked(api, "flinkdeployments") == 0
+    now[0] += 601
+    assert looks() == 1
+
+
+def test_a_kind_is_listed_as_soon_as_we_have_made_one() -> None:
+    served: list[dict[str, Any]] = []
+
+    def answer(request: Request) -> tuple[int, Any]:
+        if request.method == "PATCH":
+            served.append(live() | {"kind": "FlinkDeployment"})
+            return 200, served[0]
+        if "flinkdeployments" in request.path and not served:
+            return 404, {}
+        return 200, {"items": served if "flinkdeployments" in request.path else []}
+
+    gateway = KubernetesApi(ScriptedApi(answer))
+    assert gateway.list_children(PIPELINE) == []
+    gateway.apply(PIPELINE, FLINK_DEPLOYMENT, None)
+    assert [child["kind"] for child in gateway.list_children(PIPELINE)] == ["FlinkDeployment"]
+
+
+def test_a_kind_of_ours_that_is_not_served_is_asked_for_each_time() -> None:
+    api = ScriptedApi(lambda request: (404, {}))
+    gateway = KubernetesApi(api)
+    for _ in range(2):
+        with pytest.raises(KubernetesUnavailableError, match="is not served"):
+            gateway.list_children(PIPELINE)
+
+
+def test_without_the_flink_kubernetes_operator_its_object_is_refused_with_the_field() -> None:
+    gateway = KubernetesApi(ScriptedApi(lambda request: (404, {"message": "404 page not found"})))
+    with pytest.raises(FlinkOperatorMissingError, match=r"spec\.worker\.flink\.mode: .* or set Standalone"):
+        gateway.apply(PIPELINE, FLINK_DEPLOYMENT, None)
 
 
 def test_a_deletion_names_the_very_object() -> None:
