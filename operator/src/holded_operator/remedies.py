@@ -39,7 +39,7 @@ REMEDIES: Final = (
     ),
     Remedy(
         ("SwitchingRunner",),
-        "`worker.runner` was changed, and the former runner's pods are still there",
+        "`worker.runner` or `worker.flink.mode` was changed, or Flink resumes, and the pods of before are still there",
         "wait; the worker starts when they are gone",
     ),
     Remedy(

@@ -20,7 +20,7 @@ OWNED = (
     ("", "v1", "configmaps"),
 )
 """Owned kinds whose events wake their owner. The others change by themselves all the time (autoscalers, budgets) or
-hardly ever (network policies); the resync looks after them."""
+hardly ever (network policies), or may not be served here (FlinkDeployment); the resync looks after them."""
 
 SERVER_TIMEOUT_SECONDS = 240
 """Time after which the API server ends a watch; kopf opens the next one where it ended."""
