@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from holded_operator.constants import LABEL_COMPONENT
 from holded_operator.exceptions import FlinkOperatorMissingError
 from holded_operator.gateways.interfaces import FlinkJob
 from holded_operator.reconciler import Verdict
@@ -177,7 +178,7 @@ def test_a_pause_deletes_the_flink_deployment_and_keeps_the_state_and_the_end_of
         assert going(world) == {DEPLOYMENT}, "in the foreground, and not deleted twice"
         assert world.kubernetes.objects[SUBMITTER]["spec"]["replicas"] == 0
         found = condition(world, "WorkerReady")
-        assert (found["status"], "FlinkDeployment demo is being deleted" in found["message"]) == ("False", True)
+        assert (found["status"], "still there: FlinkDeployment demo" in found["message"]) == ("False", True)
     world.kubernetes.finish_foreground_deletions()
     assert converge(world) is Verdict.CONVERGED
     assert CLAIM in world.kubernetes.objects
@@ -249,3 +250,14 @@ def test_an_edit_of_the_pipelines_rules_leaves_the_flink_deployment_as_it_is(wor
     world.kubernetes.edit("demo", worker=OPERATOR | {"batch": {"maxEvents": 7}})
     converge(world)
     assert world.kubernetes.objects[DEPLOYMENT]["spec"] == before
+
+
+@pytest.mark.parametrize("key", [DEPLOYMENT, SUBMITTER], ids=" ".join)
+def test_a_label_that_somebody_took_away_is_put_back(world: World, key: tuple[str, str]) -> None:
+    converge(world)
+    labels = world.kubernetes.objects[key]["metadata"]["labels"]
+    wished = dict(labels)
+    del labels[LABEL_COMPONENT]
+    assert converge(world) is Verdict.CONVERGED
+    assert world.kubernetes.objects[key]["metadata"]["labels"] == wished
+    assert going(world) == set()

@@ -162,8 +162,11 @@ def _pods_of(workload: Manifest, part: Part) -> Manifest:
 
 
 def parts_of(workload: Manifest) -> tuple[Part, ...]:
-    """Return whose pods a workload runs; a FlinkDeployment those of all of Flink's roles."""
+    """Return whose pods a workload runs; a FlinkDeployment those of all of Flink's roles.
+
+    Nobody's, if its label says nothing that we know.
+    """
     if workload["kind"] == FLINK_DEPLOYMENT:
         return tuple(FlinkRole)
-    label = str(component_label(workload))
-    return (FlinkRole(label) if label in FlinkRole else Component(label),)
+    label = component_label(workload)
+    return tuple(part for part in (*Component, *FlinkRole) if part == label)

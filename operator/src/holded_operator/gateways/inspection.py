@@ -8,8 +8,8 @@ from kubernetes import client, config
 from holded_operator.constants import LABEL_NAME
 from holded_operator.exceptions import KubernetesUnavailableError, ObjectRejectedError
 from holded_operator.gateways.interfaces import Body, object_id
-from holded_operator.gateways.kubernetes import KubernetesApi, NotFoundError, items
-from holded_operator.gateways.objects import collection_path, pipeline_path
+from holded_operator.gateways.kubernetes import KubernetesApi, NotFoundError
+from holded_operator.gateways.objects import collection_path, items, pipeline_path
 
 OPERATOR_NAME = "holded-operator"
 """Label app.kubernetes.io/name of the operator's pods, as charts/holded-pipeline sets it."""

@@ -16,7 +16,6 @@ How an object is applied, so that an unchanged one costs no write:
 import base64
 import json
 import logging
-import math
 import threading
 import time
 from collections import OrderedDict
@@ -35,15 +34,14 @@ from holded_operator.constants import (
     LABEL_MANAGED_BY,
     PLURAL,
 )
-from holded_operator.desired.state import FLINK_DEPLOYMENT
 from holded_operator.exceptions import (
-    FlinkOperatorMissingError,
     ForbiddenError,
     KubernetesUnavailableError,
     ObjectRejectedError,
     OperatorError,
     StaleObjectError,
 )
+from holded_operator.gateways.absences import Absences
 from holded_operator.gateways.holds import MAX_HOLD_SECONDS, Holds
 from holded_operator.gateways.interfaces import Applied, Body, Change, Versions, is_owned_by, object_id
 from holded_operator.gateways.objects import (
@@ -53,6 +51,8 @@ from holded_operator.gateways.objects import (
     digest,
     event_body,
     fingerprint,
+    items,
+    not_served,
     object_path,
     pipeline_path,
     refuse_foreign,
@@ -63,8 +63,6 @@ CONNECT_TIMEOUT_SECONDS = 5
 READ_TIMEOUT_SECONDS = 20
 EVENT_REPEAT_SECONDS = 600
 """The same Event about the same object is not written again within this time."""
-ABSENT_SECONDS = 600
-"""A kind that the API server does not know is not listed again within this time, unless we make an object of it."""
 REMEMBERED = 20_000
 """Fingerprints and Events kept in memory; about 200 bytes each."""
 
@@ -91,7 +89,7 @@ class KubernetesApi:
         self._holds = Holds(clock, self._longest_hold)
         self._versions = VersionReader()
         self._lock = threading.Lock()
-        self._absent: dict[str, float] = {}
+        self._absences = Absences(clock)
         self._applied: OrderedDict[str, tuple[str, str]] = OrderedDict()
         self._emitted: OrderedDict[tuple[str, ...], float] = OrderedDict()
 
@@ -147,13 +145,12 @@ class KubernetesApi:
     def _owned(self, namespaces: Sequence[str]) -> Iterator[bytes]:
         for path in owned_paths(namespaces):
             plural = path.rpartition("/")[2]
-            if self._is_absent(plural):
+            if self._absences.holds(plural):
                 continue
             try:
                 yield self._send("GET", path, what=path, accept=METADATA_ONLY, query=[("labelSelector", MANAGED)])
             except NotFoundError:
-                # A kind that is not served here is in no pipeline's versions either.
-                self._note_absent(plural)
+                self._absences.begin(plural)  # it is in no pipeline's versions either
 
     def set_finalizers(self, pipeline: Body, finalizers: Sequence[str]) -> Body | None:
         """Replace the finalizers of exactly this version of the resource; None when it went with them."""
@@ -208,14 +205,14 @@ class KubernetesApi:
         found = []
         for kind, (version, plural) in RESOURCES.items():
             path = collection_path(version, plural, metadata["namespace"])
-            if self._is_absent(plural):
+            if self._absences.holds(plural):
                 continue
             try:
                 answer = self._request("GET", path, what=f"the list of {plural}", query=[("labelSelector", selector)])
             except NotFoundError:
                 if kind not in OPTIONAL_KINDS:
                     raise KubernetesUnavailableError(self._address, f"{path} is not served") from None
-                self._note_absent(plural)
+                self._absences.begin(plural)
                 continue
             # Items of a list come without their kind.
             found += [item | {"apiVersion": version, "kind": kind} for item in items(answer)]
@@ -304,12 +301,8 @@ class KubernetesApi:
                 query=[*query, ("dryRun", "All")] if dry_run else query,
             )
         except NotFoundError as error:
-            if wanted["kind"] == FLINK_DEPLOYMENT:
-                raise FlinkOperatorMissingError from error
-            what = f"{wanted['apiVersion']} {wanted['kind']} is not served here, or the namespace is gone"
-            raise ObjectRejectedError(object_id(wanted), what) from error
-        with self._lock:
-            self._absent.pop(RESOURCES[wanted["kind"]][1], None)
+            raise not_served(wanted) from error
+        self._absences.end(RESOURCES[wanted["kind"]][1])
         return applied
 
     def _request(
@@ -381,15 +374,6 @@ class KubernetesApi:
             return KubernetesUnavailableError(self._address, f"HTTP {status} {message}")
         return ObjectRejectedError(what, message)
 
-    def _is_absent(self, plural: str) -> bool:
-        with self._lock:
-            return self._clock() < self._absent.get(plural, -math.inf)
-
-    def _note_absent(self, plural: str) -> None:
-        if plural in {RESOURCES[kind][1] for kind in OPTIONAL_KINDS}:
-            with self._lock:
-                self._absent[plural] = self._clock() + ABSENT_SECONDS
-
     def _remembered(self, uid: str) -> tuple[str, str] | None:
         with self._lock:
             return self._applied.get(uid)
@@ -413,9 +397,3 @@ class KubernetesApi:
             while len(self._emitted) > REMEMBERED:
                 self._emitted.popitem(last=False)
             return True
-
-
-def items(answer: Body) -> list[Body]:
-    """Return a list's items; an empty list of metadata alone comes with null instead of []."""
-    items: list[Body] = answer["items"] or []
-    return items

@@ -6,7 +6,14 @@ import time
 from datetime import UTC, datetime
 
 from holded_operator.constants import API_VERSION, FIELD_MANAGER, GROUP, KIND, LABEL_INSTANCE, LABEL_MANAGED_BY, PLURAL
-from holded_operator.exceptions import ObjectConflictError, ObjectTerminatingError
+from holded_operator.desired.state import FLINK_DEPLOYMENT
+from holded_operator.exceptions import (
+    FlinkOperatorMissingError,
+    ObjectConflictError,
+    ObjectRejectedError,
+    ObjectTerminatingError,
+    OperatorError,
+)
 from holded_operator.gateways.interfaces import Body, is_owned_by, object_id
 
 RESOURCES: dict[str, tuple[str, str]] = {
@@ -45,6 +52,20 @@ def fingerprint(live: Body) -> str:
 def digest(document: Body) -> str:
     """Return a digest of JSON content."""
     return hashlib.sha256(json.dumps(document, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def items(answer: Body) -> list[Body]:
+    """Return a list's items; an empty list of metadata alone comes with null instead of []."""
+    found: list[Body] = answer["items"] or []
+    return found
+
+
+def not_served(wanted: Body) -> OperatorError:
+    """Return what it means that the place of an object is not there."""
+    if wanted["kind"] == FLINK_DEPLOYMENT:
+        return FlinkOperatorMissingError()
+    what = f"{wanted['apiVersion']} {wanted['kind']} is not served here, or the namespace is gone"
+    return ObjectRejectedError(object_id(wanted), what)
 
 
 def refuse_foreign(pipeline: Body, live: Body) -> None:

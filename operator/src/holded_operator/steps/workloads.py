@@ -7,7 +7,7 @@ from typing import Final
 from holded_operator.api.v1alpha1 import HoldedPipeline
 from holded_operator.constants import ANNOTATION_FLINK_MODE, LABEL_COMPONENT
 from holded_operator.desired import Component, DesiredState, FlinkRole, Part
-from holded_operator.desired.state import FLINK_DEPLOYMENT, LABELS_OF, WORKLOAD_KINDS, component_label, parts_of
+from holded_operator.desired.state import FLINK_DEPLOYMENT, LABELS_OF, WORKLOAD_KINDS, parts_of
 from holded_operator.exceptions import OperatorError, RunnerSwitchingError, UnavailableError
 from holded_operator.gateways.interfaces import Body, Change, KubernetesGateway, Versions, object_id
 from holded_operator.status import COLLECTOR_READY, SINK_READY, SUSPENDED, WORKER_READY, PartResult
@@ -50,7 +50,7 @@ class Children:
 
     def workloads(self, component: Component) -> tuple[Body, ...]:
         """Return everything that runs pods of a component; the worker's include Flink's."""
-        return tuple(item for item in self._running() if component_label(item) in LABELS_OF[component])
+        return tuple(item for item in self._running() if LABELS_OF[component].intersection(parts_of(item)))
 
     def _running(self) -> Iterator[Body]:
         return (item for item in self.objects if item["kind"] in WORKLOAD_KINDS)
@@ -211,12 +211,12 @@ def _await_flinks_operator(
 
 
 def _with_former(part: PartResult, former: Sequence[Body]) -> PartResult:
-    """Return the condition of a component that shall have no pods and still has a former runner's."""
+    """Return the condition of a component of which something is left that it shall not have."""
     if not former:
         return part
     left = ", ".join(object_id(live) for live in former)
     reason = part.reason if part.reason == SUSPENDED else "RollingOut"
-    return replace(part, ok=False, reason=reason, message=f"{part.message}; {left} is being deleted")
+    return replace(part, ok=False, reason=reason, message=f"{part.message}; still there: {left}")
 
 
 def _apply(kubernetes: KubernetesGateway, body: Body, wanted: Body, children: Children, journal: Journal) -> Body:
