@@ -75,7 +75,7 @@ class FakeKubernetes(Fake):
         """Do what the Flink Kubernetes Operator does: make the pods, tell of the JobManager."""
         generation = deployment["metadata"]["generation"]
         deployment["status"] = {"observedGeneration": generation, "jobManagerDeploymentStatus": "READY"}
-        self.pods = [pod for pod in self.pods if pod["metadata"]["labels"][LABEL_COMPONENT] not in set(FlinkRole)]
+        self._stop_flink()
         for role in FlinkRole:
             labels = pod_template(deployment, role)["metadata"]["labels"]
             name = f"{deployment['metadata']['name']}-{role}"
@@ -91,6 +91,11 @@ class FakeKubernetes(Fake):
         for key, item in list(self.objects.items()):
             if item["metadata"].get("deletionTimestamp"):
                 del self.objects[key]
+                if key[0] == "FlinkDeployment":
+                    self._stop_flink()
+
+    def _stop_flink(self) -> None:
+        self.pods = [pod for pod in self.pods if pod["metadata"]["labels"][LABEL_COMPONENT] not in set(FlinkRole)]
 
     def _collect(self, name: str) -> None:
         uid = self.pipelines.pop(name)["metadata"]["uid"]

@@ -1,6 +1,7 @@
 """The operator is killed at its k-th write, for every k, before and after the write took effect: same end state (O7)."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -41,10 +42,17 @@ def remove(world: World) -> None:
     settle(world, until=lambda verdict: verdict is Verdict.GONE)
 
 
+RUNNERS: tuple[dict[str, Any], ...] = (
+    {"runner": "Flink"},
+    {"runner": "Flink", "flink": {"mode": "Operator"}},
+    {"runner": "Embedded"},
+)
+
+
 def to_flink_and_back(world: World) -> None:
     install(world)
-    for runner in ("Flink", "Embedded"):
-        world.kubernetes.edit("demo", worker={"runner": runner})
+    for worker in RUNNERS:
+        world.kubernetes.edit("demo", worker=worker)
         settle(world, until=lambda verdict: verdict is Verdict.CONVERGED)
 
 
@@ -99,8 +107,8 @@ def replay(world: World, scenario: str) -> None:
         resume(world)
     if scenario == "to Flink and back":
         done = world.kubernetes.pipelines["demo"]["metadata"]["generation"] - 1
-        for runner in ("Flink", "Embedded")[done:]:
-            world.kubernetes.edit("demo", worker={"runner": runner})
+        for worker in RUNNERS[done:]:
+            world.kubernetes.edit("demo", worker=worker)
             resume(world)
     if scenario.startswith("remove") and "demo" in world.kubernetes.pipelines:
         world.kubernetes.request_deletion("demo")

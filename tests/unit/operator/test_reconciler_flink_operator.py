@@ -42,8 +42,9 @@ def told(world: World, **status: Any) -> tuple[str, str, str]:
     return found["status"], found["reason"], found["message"]
 
 
-def flinks_pods(world: World) -> list[str]:
-    return [pod["metadata"]["name"] for pod in world.kubernetes.pods]
+def let_go(world: World) -> None:
+    """Let the FlinkDeployment go before its pods have: its operator waits for them only so long."""
+    del world.kubernetes.objects[DEPLOYMENT]
 
 
 def going(world: World) -> set[tuple[str, str]]:
@@ -145,7 +146,7 @@ def test_who_comes_next_starts_when_the_flink_deployment_and_its_pods_are_gone(
     still_waits("FlinkDeployment demo")
     assert going(world) == {DEPLOYMENT}
     still_waits("FlinkDeployment demo")
-    world.kubernetes.finish_foreground_deletions()
+    let_go(world)
     still_waits("Pod demo-jobmanager-0", "Pod demo-taskmanager-0")
     world.kubernetes.pods.clear()
     assert converge(world) is Verdict.CONVERGED
@@ -179,7 +180,7 @@ def test_a_pause_deletes_the_flink_deployment_and_keeps_the_state_and_the_end_of
         assert world.kubernetes.objects[SUBMITTER]["spec"]["replicas"] == 0
         found = condition(world, "WorkerReady")
         assert (found["status"], "still there: FlinkDeployment demo" in found["message"]) == ("False", True)
-    world.kubernetes.finish_foreground_deletions()
+    let_go(world)
     assert converge(world) is Verdict.CONVERGED
     assert CLAIM in world.kubernetes.objects
 
