@@ -17,7 +17,7 @@ help: ## list the targets
 	@grep -hE '^[a-z0-9_-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 ##@ Environment
-.PHONY: init tools lock generate
+.PHONY: init tools flink-images maven lock generate
 init: .venv/.current ## .venv from the committed, hash-pinned lock file, our packages editable
 
 .venv/.current: requirements.lock requirements-uv.lock $(MEMBERS:%=%/pyproject.toml)
@@ -34,6 +34,9 @@ tools: ## Docker engine, kind, kubectl, helm and base images: what is missing
 
 flink-images: tools ## the images of pipelines on Flink: what is missing
 	@$(LOCAL) flink_images
+
+maven: ## Maven, which fetches what tests validate against
+	@$(LOCAL) maven
 
 lock: ## write all lock files anew (hashes, no hosts); UPGRADE=--upgrade takes newer versions
 	uv lock --quiet $(UPGRADE)
@@ -94,7 +97,7 @@ format: init ## format and fix what can be fixed
 unit: init tools ## tests without containers (helm renders the charts)
 	$(RUN)/pytest tests/unit --numprocesses 2
 
-integration: init tools flink-images ## tests with real Kafka, registry, MySQL and Flink in containers, one set for each of two processes
+integration: init tools flink-images maven ## tests with real Kafka, registry, MySQL and Flink in containers, one set for each of two processes
 	$(RUN)/pytest tests/integration --numprocesses 2 --dist loadfile --durations 20
 
 e2e: init tools ## tests on a kind cluster of their own

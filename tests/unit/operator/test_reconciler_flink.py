@@ -6,7 +6,7 @@ import pytest
 
 from holded_operator.gateways.interfaces import FlinkJob
 from holded_operator.reconciler import Verdict
-from tests.support.operator_fakes import World, condition, pipeline
+from tests.support.operator_fakes import World, condition, converge, pipeline
 
 FLINK = {("StatefulSet", "demo-jobmanager"), ("StatefulSet", "demo-taskmanager")}
 CLAIM = ("PersistentVolumeClaim", "demo-flink-state")
@@ -19,14 +19,6 @@ def world() -> World:
     world.flink.jobs["demo"] = JOB
     world.kubernetes.create(pipeline(worker={"runner": "Flink"}))
     return world
-
-
-def converge(world: World) -> Verdict:
-    operator = world.operator()
-    operator.reconcile("tests", "demo")
-    world.kubernetes.make_ready()
-    operator.reconcile("tests", "demo")
-    return operator.reconcile("tests", "demo").verdict
 
 
 def not_ready(world: World, kind: str, name: str) -> None:
@@ -65,11 +57,7 @@ def test_checkpoints_that_come_in_time_cost_no_write(world: World) -> None:
 
 
 def test_a_resync_sees_a_job_that_changed(world: World) -> None:
-    world.kubernetes.make_ready()
-    operator = world.operator()
-    operator.reconcile("tests", "demo")
-    world.kubernetes.make_ready()
-    assert operator.reconcile("tests", "demo").verdict is Verdict.CONVERGED
+    operator = world.converged()
     world.flink.jobs["demo"] = JOB.model_copy(update={"restarts": 2})
     operator.resync("tests", "demo")
     assert status(world)["flink"]["restarts"] == 2

@@ -9,7 +9,7 @@ from holded_operator.constants import LABEL_COMPONENT
 from holded_operator.exceptions import FlinkOperatorMissingError
 from holded_operator.gateways.interfaces import FlinkJob
 from holded_operator.reconciler import Verdict
-from tests.support.operator_fakes import World, condition, pipeline
+from tests.support.operator_fakes import World, condition, converge, pipeline
 
 OPERATOR: dict[str, Any] = {"runner": "Flink", "flink": {"mode": "Operator"}}
 DEPLOYMENT = ("FlinkDeployment", "demo")
@@ -24,14 +24,6 @@ def world() -> World:
     world.flink.jobs["demo"] = FlinkJob(state="RUNNING", job_id="a1", checkpoint_age_seconds=3.5, restarts=0)
     world.kubernetes.create(pipeline(worker=OPERATOR))
     return world
-
-
-def converge(world: World) -> Verdict:
-    operator = world.operator()
-    operator.reconcile("tests", "demo")
-    world.kubernetes.make_ready()
-    operator.reconcile("tests", "demo")
-    return operator.reconcile("tests", "demo").verdict
 
 
 def told(world: World, **status: Any) -> tuple[str, str, str]:
@@ -219,11 +211,7 @@ def test_deletion_waits_for_the_flink_deployment_before_the_sink_stops(world: Wo
 
 
 def test_a_flink_deployment_that_somebody_changed_or_deleted_is_as_it_was_after_the_resync(world: World) -> None:
-    operator = world.operator()
-    operator.reconcile("tests", "demo")
-    world.kubernetes.make_ready()
-    operator.reconcile("tests", "demo")
-    assert operator.reconcile("tests", "demo").verdict is Verdict.CONVERGED
+    operator = world.converged()
     wished = world.kubernetes.objects[DEPLOYMENT]["spec"]
     world.kubernetes.objects[DEPLOYMENT]["spec"] = wished | {"image": "flink:other"}
     operator.resync("tests", "demo")
@@ -235,11 +223,7 @@ def test_a_flink_deployment_that_somebody_changed_or_deleted_is_as_it_was_after_
 
 
 def test_a_resync_sees_what_the_other_operator_tells(world: World) -> None:
-    operator = world.operator()
-    operator.reconcile("tests", "demo")
-    world.kubernetes.make_ready()
-    operator.reconcile("tests", "demo")
-    assert operator.reconcile("tests", "demo").verdict is Verdict.CONVERGED
+    operator = world.converged()
     world.kubernetes.objects[DEPLOYMENT]["status"]["error"] = "the quota is used up"
     operator.resync("tests", "demo")
     assert condition(world, "WorkerReady")["reason"] == "FlinkDeploymentFailing"
