@@ -56,8 +56,8 @@ MYSQL_FLAGS = (
     "--log-bin",
     "--sync-binlog=1",
     "--innodb-flush-log-at-trx-commit=1",
-    "--innodb-buffer-pool-size=2G",
-    "--innodb-redo-log-capacity=2G",
+    "--innodb-buffer-pool-size=4G",
+    "--innodb-redo-log-capacity=8G",
 )
 console = Console()
 
@@ -237,6 +237,7 @@ def _growth_section(sizes: list[int], growth: list[list[Round]], options: argpar
                 "The sink: Kafka, Avro, event ids, rows, hourly and daily summaries, offsets, audit, one transaction; "
                 f"events of {options.accounts:,} accounts."
             ),
+            f"mysqld: `{' '.join(MYSQL_FLAGS)}`.",
         ],
     )
 
