@@ -9,6 +9,7 @@ import json
 import os
 import re
 import tempfile
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any, Self
@@ -26,7 +27,7 @@ from tests.support.fake_systems import FakeDatabase, FakeKafka, FakeRegistry
 from tests.support.fault_proxy import FaultProxy
 from tests.support.operator_fakes import pipeline
 from tests.support.operator_process import DeadlyWrites, OperatorProcess
-from tests.support.waiting import wait_until
+from tests.support.waiting import wait_for_none, wait_until
 
 NAME = "demo"
 PASSWORD = "correct-horse-battery-staple"
@@ -34,6 +35,8 @@ PASSWORD = "correct-horse-battery-staple"
 IMAGES = {"image_collector": "c:1", "image_worker": "w:1", "image_sink": "s:1"}
 QUICK = {"resync_seconds": 2.0, "progress_seconds": 0.3, "finalize_seconds": 3.0, "drain_seconds": 20.0}
 """Periods of the operator in most trials, shorter than in production so that hundreds of them fit into minutes."""
+REST_SECONDS = 5.0
+"""A state that stays the same for so long, two resyncs, is an end state."""
 OUTSIDE_STATE = {"uid", "lastTransitionTime", "at", "clusterIP", "clusterIPs", "nodePort", "observedGeneration"}
 _CHECKSUM = re.compile(r'("holded\.dev/config-checksum": )"[0-9a-f]+"')
 
@@ -178,6 +181,29 @@ class Trial:
         text = json.dumps(seen, sort_keys=True).replace(self.namespace, "NAMESPACE")
         found: dict[str, Any] = json.loads(_CHECKSUM.sub(r'\1"..."', text))
         return found
+
+    def rest(self, *, timeout: float = 60.0) -> dict[str, Any]:
+        """Wait until the state stays the same; return it."""
+        state, since = self.state(), time.monotonic()
+
+        def rested() -> bool:
+            nonlocal state, since
+            now = self.state()
+            if now != state:
+                state, since = now, time.monotonic()
+            return time.monotonic() - since >= REST_SECONDS
+
+        wait_until(rested, timeout=timeout, interval=0.5, what=f"{self.label}: the state stays the same")
+        return state
+
+    def differences(self, expected: dict[str, Any], *, timeout: float) -> list[str]:
+        """Wait until the state is as expected, as far as that goes; return what still differs."""
+
+        def found() -> list[str]:
+            self.keep_running()
+            return difference({key: value for key, value in self.state().items() if key in expected}, expected)
+
+        return wait_for_none(found, timeout=timeout)
 
     def rendered(self) -> dict[str, Body]:
         """Return what the pure function makes of the resource as it is, by kind and name."""

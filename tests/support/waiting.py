@@ -19,3 +19,13 @@ def wait_until[T](predicate: Callable[[], T], *, timeout: float = 30.0, interval
         if time.monotonic() > deadline:
             raise AssertionError(f"still not after {timeout:.0f} s: {what or predicate}; last: {last!r}")
         time.sleep(interval)
+
+
+def wait_for_none(find: Callable[[], list[str]], *, timeout: float, interval: float = 0.5) -> list[str]:
+    """Wait until nothing is found; return what is found when the time is up."""
+    deadline = time.monotonic() + timeout
+    while True:
+        found = find()
+        if not found or time.monotonic() > deadline:
+            return found
+        time.sleep(interval)

@@ -3,7 +3,6 @@
 import contextlib
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -20,7 +19,7 @@ from tests.chaos.operator.scenarios import running
 from tests.support.api_server import ApiServer, RefusedError
 from tests.support.operator_fakes import pipeline
 from tests.support.trial import Trial, difference, without_history
-from tests.support.waiting import wait_until
+from tests.support.waiting import wait_for_none, wait_until
 
 ROOT = Path(__file__).parents[3]
 REFUSED = [
@@ -102,7 +101,7 @@ def generated(api: ApiServer, case: Callable[..., Any], *, seed: int, examples: 
 def quiescence(api: ApiServer) -> list[str]:
     with Trial(api, "quiescence", resync_seconds=1.0) as trial:
         running(trial)
-        time.sleep(4)
+        trial.rest()
         before, done = trial.read(), len(trial.writes.done)
         trial.proxy.forget()
         wait_until(lambda: trial.looks() >= 10, timeout=60, what="10 resyncs")
@@ -130,18 +129,17 @@ def chain(api: ApiServer) -> list[str]:
 def rollback(api: ApiServer, name: str) -> list[str]:
     with Trial(api, name) as trial:
         running(trial)
-        time.sleep(3)
-        good, pods = trial.state(), _pod_uids(trial)
+        good, pods = trial.rest(), _pod_uids(trial)
         trial.edit(**BAD[name])
         wait_until(lambda: trial.condition().get("status") == "False", timeout=40, what=f"{name} is told")
         message = trial.condition()["message"]
         found = [] if "spec." in message or "was refused" in message else [f"O10 names no field: {message}"]
-        time.sleep(4)
+        trial.rest()
         if _pod_uids(trial) != pods:
             found.append("O10 running pods were touched")
         trial.edit(**GOOD[name])
         trial.settle()
-        return found + _becomes(trial, good) + [f"O15 {line}" for line in trial.hygiene()]
+        return found + trial.differences(good, timeout=30) + [f"O15 {line}" for line in trial.hygiene()]
 
 
 def refused(api: ApiServer) -> list[str]:
@@ -168,27 +166,25 @@ def drift(api: ApiServer) -> list[str]:
         trial.create(**spec)
         trial.operator.start()
         trial.settle()
-        time.sleep(3)
-        good = without_history(trial.state())
+        good = without_history(trial.rest())
         found = []
         for act in (_edit_all, _delete_all):
             act(trial)
-            found += _becomes(trial, good, DRIFT_SECONDS)
+            found += trial.differences(good, timeout=DRIFT_SECONDS)
         return [f"O11 {line}" for line in found]
 
 
 def drift_outside(api: ApiServer) -> list[str]:
     with Trial(api, "drift outside", resync_seconds=30.0, progress_seconds=3.0) as trial:
         running(trial)
-        time.sleep(3)
-        good = trial.state()
+        good = trial.rest()
         raw = trial.kafka.topics["events.raw"]
         config = dict(raw.config) | {"retention.ms": "1", "max.message.bytes": "17"}
         trial.kafka.topics["events.raw"] = replace(raw, config=config, overrides=frozenset(config))
         del trial.kafka.topics["events.ledger"]
         trial.registry.levels["events.silver-value"] = "NONE"
         trial.registry.subjects.pop("events.raw-value")
-        return [f"O11 {line}" for line in _becomes(trial, good, DRIFT_SECONDS)]
+        return [f"O11 {line}" for line in trial.differences(good, timeout=DRIFT_SECONDS)]
 
 
 def deletion_without(api: ApiServer, system: str) -> list[str]:
@@ -227,7 +223,8 @@ def isolation(api: ApiServer) -> list[str]:
     with Trial(api, "one") as one, Trial(api, "other") as other:
         running(one)
         running(other)
-        time.sleep(3)
+        one.rest()
+        other.rest()
         before = other.api.owned(other.namespace)
         shared = {item["metadata"]["uid"] for item in one.api.owned(one.namespace)} & {
             item["metadata"]["uid"] for item in before
@@ -235,7 +232,7 @@ def isolation(api: ApiServer) -> list[str]:
         written = [line for line in one.proxy.record.writes() if other.namespace in line]
         one.delete()
         one.gone()
-        time.sleep(3)
+        other.rest()
         found = [f"O13 shared {uid}" for uid in shared] + [f"O13 {line}" for line in written]
         return found + [f"O13 {line}" for line in difference(_by_name(before), _by_name(api.owned(other.namespace)))]
 
@@ -307,24 +304,13 @@ def _settled(trial: Trial) -> list[str]:
     return [f"O3 {line}" for line in trial.differences_from_render()] if trial.condition()["status"] == "True" else []
 
 
-def _same(one: Trial, other: Trial, seconds: float = 40.0) -> list[str]:
+def _same(one: Trial, other: Trial) -> list[str]:
     """Wait until two trials are in the same state; return how they differ."""
-    deadline = time.monotonic() + seconds
-    while True:
-        found = difference(without_history(one.state()), without_history(other.state()))
-        if not found or time.monotonic() > deadline:
-            return [f"O3 {line}" for line in found]
-        time.sleep(0.5)
 
+    def found() -> list[str]:
+        return difference(without_history(one.state()), without_history(other.state()))
 
-def _becomes(trial: Trial, expected: dict[str, Any], seconds: float = 30.0) -> list[str]:
-    deadline = time.monotonic() + seconds
-    while True:
-        trial.keep_running()
-        found = difference({key: value for key, value in trial.state().items() if key in expected}, expected)
-        if not found or time.monotonic() > deadline:
-            return found
-        time.sleep(0.5)
+    return [f"O3 {line}" for line in wait_for_none(found, timeout=40)]
 
 
 def _edit_all(trial: Trial) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from tests.chaos.operator.scenarios import Scenario
 from tests.support.api_server import ApiServer
 from tests.support.fault_proxy import Answer, Call, Fault, Hang, Reset
-from tests.support.trial import Trial, difference
+from tests.support.trial import Trial
 
 type Arm = Callable[[Trial], None]
 """Prepares a fault; called when the scenario's preparation is done."""
@@ -59,14 +59,7 @@ class Undisturbed:
             scenario.act(trial)
             scenario.end(trial)
             count = trial.writes.tried - before
-            state, since = trial.state(), time.monotonic()
-            # The end state is what stays the same for a few resyncs.
-            while time.monotonic() - since < 5:
-                time.sleep(0.5)
-                now = trial.state()
-                if now != state:
-                    state, since = now, time.monotonic()
-            return state, trial.proxy.record.summary(), count
+            return trial.rest(), trial.proxy.record.summary(), count
 
 
 def disturbed(
@@ -90,7 +83,8 @@ def disturbed(
             scenario.act(trial)
             deadline = time.monotonic() + timeout
             scenario.end(trial, timeout=timeout)
-            found = differs(trial, expected, max(SAME_WITHIN_SECONDS, deadline - time.monotonic()))
+            left = max(SAME_WITHIN_SECONDS, deadline - time.monotonic())
+            found = [f"end state {line}" for line in trial.differences(expected, timeout=left)]
         except AssertionError as error:
             found = [f"O1 {error}"[:1500]]
         made = trial.proxy.record.summary()
@@ -102,17 +96,6 @@ def disturbed(
         if not killed and trial.operator.starts != max(1, starts):
             found.append("O14 the operator ended by itself")
         return found + [f"O15 {line}" for line in trial.hygiene()]
-
-
-def differs(trial: Trial, expected: dict[str, Any], seconds: float) -> list[str]:
-    """Wait until the state is as expected; return what still differs."""
-    deadline = time.monotonic() + seconds
-    while True:
-        trial.keep_running()
-        found = difference(trial.state(), expected)
-        if not found or time.monotonic() > deadline:
-            return [f"end state {line}" for line in found]
-        time.sleep(0.5)
 
 
 # -- faults -----------------------------------------------------------------------------------------------------------
