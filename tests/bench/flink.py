@@ -1,6 +1,6 @@
 """The worker on Flink against embedded workers: events a second, CPU, memory by role, latency: `make bench-flink`.
 
-    python -m tests.bench.flink [--events 60000] [--parallelism 1 2]
+    python -m tests.bench.flink [--events 300000] [--parallelism 1 2]
 
 Both runners take the same backlog from topics of their own, one after the other, on the same machine, and run from the worker's
 image, compiled as it is deployed; Flink's parts are containers of its own images. A pipeline of parallelism N is N embedded
@@ -177,7 +177,7 @@ def _container(container: Container) -> Callable[[], tuple[float, float]]:
 def main() -> None:
     """Measure, print, and write docs/bench/flink.md."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--events", type=int, default=60_000, help="backlog of each measurement")
+    parser.add_argument("--events", type=int, default=300_000, help="backlog of each measurement")
     parser.add_argument("--parallelism", type=int, nargs="+", default=[1, 2])
     options = parser.parse_args()
     events = mixed_events(options.events)
