@@ -17,7 +17,7 @@ help: ## list the targets
 	@grep -hE '^[a-z0-9_-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 ##@ Environment
-.PHONY: init tools flink-images maven lock generate
+.PHONY: init tools promtool flink-images maven lock generate
 init: .venv/.current ## .venv from the committed, hash-pinned lock file, our packages editable
 
 .venv/.current: requirements.lock requirements-uv.lock $(MEMBERS:%=%/pyproject.toml)
@@ -31,6 +31,9 @@ init: .venv/.current ## .venv from the committed, hash-pinned lock file, our pac
 
 tools: ## Docker engine, kind, kubectl, helm and base images: what is missing
 	@$(LOCAL) tools
+
+promtool: ## Prometheus' promtool, which tries the chart's alerts
+	@$(LOCAL) promtool
 
 flink-images: tools ## the images of pipelines on Flink: what is missing
 	@$(LOCAL) flink_images
@@ -94,7 +97,7 @@ format: init ## format and fix what can be fixed
 	$(RUN)/ruff check --fix .
 	$(RUN)/ruff format .
 
-unit: init tools ## tests without containers (helm renders the charts)
+unit: init tools promtool ## tests without containers (helm renders the charts, promtool tries their alerts)
 	$(RUN)/pytest tests/unit --numprocesses 2
 
 integration: init tools flink-images maven ## tests with real Kafka, registry, MySQL and Flink in containers, one set for each of two processes
