@@ -1,7 +1,11 @@
-"""Raw on Flink: two splittable DoFns, one that finds the partitions and one that reads them.
+"""Raw on Flink: a splittable DoFn finds the partitions, and a stateful one reads each of them by a timer.
 
-Both hand a piece of work out and defer the rest of their restriction, so that bundles are short. What is deferred is
-part of Flink's checkpoints. It says where to read on; what has been written is for Kafka's committed offsets to say.
+The offset to read on from is state by partition, and so part of Flink's checkpoints. It says where to read on; what has
+been written is for Kafka's committed offsets to say.
+
+Reading is no splittable DoFn that defers itself after each batch (docs/decisions/0032): Beam's runner for Flink has
+kept what is deferred under a new name of state each time, so that checkpoints grew for ever, and it cuts delays down to
+whole seconds, so that an idle partition is asked without a pause.
 """
 
 import time
@@ -10,9 +14,11 @@ from typing import Any
 
 import apache_beam as beam
 import structlog
+from apache_beam.coders import VarIntCoder
 from apache_beam.io.restriction_trackers import OffsetRange, OffsetRestrictionTracker
-from apache_beam.io.watermark_estimators import ManualWatermarkEstimator
 from apache_beam.transforms.core import RestrictionProvider
+from apache_beam.transforms.timeutil import TimeDomain
+from apache_beam.transforms.userstate import ReadModifyWriteStateSpec, TimerSpec, on_timer
 from apache_beam.transforms.window import TimestampedValue
 from apache_beam.utils.timestamp import Duration, Timestamp
 
@@ -23,8 +29,8 @@ from holded_worker.io.partition_log import PartitionLog
 from holded_worker.io.topology import read_topology
 from holded_worker.pipeline import Origin, PartitionBatch, batches
 
-_LOOK_SECONDS = 10.0
-"""Between two looks at the topics: new partitions are read after that."""
+_LOOK_SECONDS = 15
+"""Between two looks at the topics: new partitions are read after that. Each look costs what is said above."""
 _AFTER_FAULT_SECONDS = 1.0
 _END = 2**63 - 1
 
@@ -53,13 +59,17 @@ class _FromZero(RestrictionProvider):
 
 
 class FindPartitions(beam.DoFn):
-    """Anything → the numbers of raw's partitions, those that are made later included."""
+    """Anything → (number, b"") of each of raw's partitions, those that are made later included."""
 
     def __init__(self, settings: str) -> None:
         self._settings = settings
 
     @beam.DoFn.unbounded_per_element()
-    def process(self, element: Any, tracker: Any = beam.DoFn.RestrictionParam(_FromZero())) -> Iterator[int]:  # noqa: B008 -- Beam's way to ask
+    def process(
+        self,
+        element: Any,
+        tracker: Any = beam.DoFn.RestrictionParam(_FromZero()),  # noqa: B008 -- Beam's way to ask
+    ) -> Iterator[tuple[int, bytes]]:
         """Put out partitions that have not been put out, and look again later."""
         del element
         shared = harness(self._settings)
@@ -72,12 +82,16 @@ class FindPartitions(beam.DoFn):
                 if not tracker.try_claim(partition):
                     return
                 log.info("partition found", partition=partition)
-                yield partition
+                yield partition, b""
         tracker.defer_remainder(Duration(_LOOK_SECONDS))
 
 
 class ReadPartition(beam.DoFn):
-    """The number of a partition → its records, as PartitionBatch with their Origin, for ever."""
+    """(number of a partition, anything) → its records, as PartitionBatch with their Origin, for ever."""
+
+    NEXT = ReadModifyWriteStateSpec("next", VarIntCoder())
+    """Offset from which on to read."""
+    READ = TimerSpec("read", TimeDomain.REAL_TIME)
 
     def __init__(self, settings: str) -> None:
         self._settings = settings
@@ -89,38 +103,41 @@ class ReadPartition(beam.DoFn):
             reader.close()
         self._logs.clear()
 
-    @beam.DoFn.unbounded_per_element()
     def process(
         self,
-        element: int,
-        tracker: Any = beam.DoFn.RestrictionParam(_FromZero()),  # noqa: B008 -- Beam's way to ask
-        watermark: Any = beam.DoFn.WatermarkEstimatorParam(ManualWatermarkEstimator.default_provider()),  # noqa: B008
+        element: tuple[int, bytes],
+        timer: Any = beam.DoFn.TimerParam(READ),  # noqa: B008 -- Beam's way to ask
+    ) -> None:
+        """Begin to read; a partition that is read already goes on where it is."""
+        del element
+        timer.set(Timestamp.now())
+
+    @on_timer(READ)
+    def read(
+        self,
+        partition: Any = beam.DoFn.KeyParam,
+        position: Any = beam.DoFn.StateParam(NEXT),  # noqa: B008 -- Beam's way to ask
+        timer: Any = beam.DoFn.TimerParam(READ),  # noqa: B008
     ) -> Iterator[TimestampedValue]:
         """Put out what is there, and look again at once, or later if it is nothing."""
         shared = harness(self._settings)
         batch = shared.settings.batch
-        start = tracker.current_restriction().start
+        start = position.read() or 0
+        found, pause = None, _AFTER_FAULT_SECONDS
         try:
-            if element not in self._logs:
-                self._logs[element] = PartitionLog(shared.settings, element, shared.offsets)
-            found = self._logs[element].read(start, batch.max_events)
+            if partition not in self._logs:
+                self._logs[partition] = PartitionLog(shared.settings, partition, shared.offsets)
+            found = self._logs[partition].read(start, batch.max_events)
+            pause = 0.0 if found else batch.max_wait_ms / 1000
         except TransientError as fault:
             shared.patience.tried_in_vain(fault)
-            tracker.defer_remainder(Duration(_AFTER_FAULT_SECONDS))
-            return
-        if found is None:
-            tracker.defer_remainder(Duration(batch.max_wait_ms / 1000))
-            return
-        last = found.records[-1].offset
-        if last >= start and not tracker.try_claim(last):
-            return
-        at = Timestamp(found.timestamp_ms / 1000)
-        yield TimestampedValue(
-            PartitionBatch(element, found.records, Origin(found.start, len(found.records), time.time_ns())), at
-        )
-        if watermark.current_watermark() is None or watermark.current_watermark() < at:
-            watermark.set_watermark(at)
-        tracker.defer_remainder()
+        if found is not None:
+            position.write(max(start, found.records[-1].offset + 1))
+            origin = Origin(found.start, len(found.records), time.time_ns())
+            yield TimestampedValue(
+                PartitionBatch(partition, found.records, origin), Timestamp(found.timestamp_ms / 1000)
+            )
+        timer.set(Timestamp.now() + Duration(pause))
 
 
 class ReadRaw(beam.PTransform):
@@ -135,7 +152,7 @@ class ReadRaw(beam.PTransform):
         return (
             input_or_inputs
             | beam.Impulse()
-            | "Partitions" >> beam.ParDo(FindPartitions(self._settings)).with_output_types(int)
+            | "Partitions" >> beam.ParDo(FindPartitions(self._settings)).with_output_types(tuple[int, bytes])
             | "Records" >> batches(ReadPartition(self._settings))
         )
 
