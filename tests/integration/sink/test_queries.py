@@ -68,7 +68,8 @@ def test_every_query_of_the_guide_is_answered_by_the_index_it_names(filled):
 
 
 def test_the_queries_of_the_guide_find_something(filled):
-    empty = [one.query for one in promises() if not filled.query(one.query) and one.key not in {"PRIMARY", "by_action"}]
+    ours = {"by_event", "by_action"}  # an id and an action that no row here has
+    empty = [one.query for one in promises() if one.key not in ours and not filled.query(one.query)]
     assert not empty
 
 
