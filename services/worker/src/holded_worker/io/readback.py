@@ -49,6 +49,7 @@ class SilverReadback:
         TransientError, FatalError
             If Kafka does not answer.
         """
+        self._know_anew()
         start = self._offset(partition, OffsetSpec.for_timestamp(since // 1000))
         end = self._offset(partition, OffsetSpec.latest())
         if start < 0 or start >= end:  # -1: nothing is that young
@@ -79,6 +80,11 @@ class SilverReadback:
                 else:
                     raise TransientError(f"read silver back: {error}")
             yield piece
+
+    def _know_anew(self) -> None:
+        """Have the client ask for the partitions: one younger than its last answer has no leader for minutes."""
+        with translated("describe silver", self._admin.explain):
+            self._admin.client.list_topics(self._topic, timeout=_CALL_SECONDS)
 
     def _offset(self, partition: int, spec: OffsetSpec) -> int:
         wanted = {TopicPartition(self._topic, partition): spec}
