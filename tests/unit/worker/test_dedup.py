@@ -5,7 +5,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from holded_worker.dedup import DedupIndex
+from holded_worker.dedup import DedupIndex, shrunk_to
 
 MINUTE = 60_000_000
 A, B = b"a" * 16, b"b" * 16
@@ -74,6 +74,17 @@ def test_the_oldest_ids_leave_first_when_there_is_no_room():
         index.add(number(value), 0)
     assert index.shrink() == 100
     assert [number(value) in index for value in (0, 99, 100, 6399)] == [False, False, True, True]
+
+
+def test_one_cap_holds_for_all_indexes_and_the_largest_gives_first():
+    small, large = DedupIndex(60 * MINUTE, max_ids=6400), DedupIndex(60 * MINUTE, max_ids=6400)
+    small.add_new(map(number, range(300)), 0)
+    large.add_new(map(number, range(300, 1300)), 0)
+    forgotten = list(shrunk_to(1_000, [small, large]))
+    assert len(small) == 300
+    assert len(small) + len(large) <= 1_000
+    assert sum(forgotten) == 1300 - len(small) - len(large)
+    assert list(shrunk_to(1_000, [small, large])) == []
 
 
 def test_more_slices_than_stamps_never_mix():
