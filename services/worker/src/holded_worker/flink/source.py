@@ -1,11 +1,11 @@
-"""Raw on Flink: a splittable DoFn finds the partitions, and a stateful one reads each of them by a timer.
+"""Raw on Flink: one stateful DoFn finds the partitions, another reads each of them, both by timers.
 
 The offset to read on from is state by partition, and so part of Flink's checkpoints. It says where to read on; what has
 been written is for Kafka's committed offsets to say.
 
-Reading is no splittable DoFn that defers itself after each batch (docs/decisions/0032): Beam's runner for Flink has
-kept what is deferred under a new name of state each time, so that checkpoints grew for ever, and it cuts delays down to
-whole seconds, so that an idle partition is asked without a pause.
+Neither is a splittable DoFn that defers itself each time (docs/decisions/0032): Beam's runner for Flink has kept what
+is deferred under a new name of state each time, so that checkpoints grew for ever, and it cuts delays down to whole
+seconds, so that an idle partition is asked without a pause.
 """
 
 import time
@@ -29,8 +29,10 @@ from holded_worker.io.partition_log import PartitionLog
 from holded_worker.io.topology import read_topology
 from holded_worker.pipeline import Origin, PartitionBatch, batches
 
+_AGAIN_SECONDS = 86_400
+"""Until what never ends is asked again: as seldom as it may be, each time costs what is said above."""
 _LOOK_SECONDS = 15
-"""Between two looks at the topics: new partitions are read after that. Each look costs what is said above."""
+"""Between two looks at the topics: new partitions are read after that."""
 _AFTER_FAULT_SECONDS = 1.0
 _END = 2**63 - 1
 
@@ -58,11 +60,12 @@ class _FromZero(RestrictionProvider):
         return 1.0  # nobody knows
 
 
-class FindPartitions(beam.DoFn):
-    """Anything → (number, b"") of each of raw's partitions, those that are made later included."""
+class NeverEnd(beam.DoFn):
+    """Anything → (0, b""), now and again.
 
-    def __init__(self, settings: str) -> None:
-        self._settings = settings
+    The only splittable DoFn: as long as its output may go on no watermark moves, and a stateful stage whose input has
+    ended may lose its state.
+    """
 
     @beam.DoFn.unbounded_per_element()
     def process(
@@ -70,20 +73,51 @@ class FindPartitions(beam.DoFn):
         element: Any,
         tracker: Any = beam.DoFn.RestrictionParam(_FromZero()),  # noqa: B008 -- Beam's way to ask
     ) -> Iterator[tuple[int, bytes]]:
-        """Put out partitions that have not been put out, and look again later."""
+        """Put one out, and another much later."""
         del element
+        if tracker.try_claim(tracker.current_restriction().start):
+            yield 0, b""
+            tracker.defer_remainder(Duration(_AGAIN_SECONDS))
+
+
+class FindPartitions(beam.DoFn):
+    """(0, anything) → (number, b"") of each of raw's partitions, those that are made later included."""
+
+    FOUND = ReadModifyWriteStateSpec("found", VarIntCoder())
+    """Number of partitions that have been put out."""
+    LOOK = TimerSpec("look", TimeDomain.REAL_TIME)
+
+    def __init__(self, settings: str) -> None:
+        self._settings = settings
+
+    def process(
+        self,
+        element: tuple[int, bytes],
+        timer: Any = beam.DoFn.TimerParam(LOOK),  # noqa: B008 -- Beam's way to ask
+    ) -> None:
+        """Begin to look; whoever looks already goes on."""
+        del element
+        timer.set(Timestamp.now())
+
+    @on_timer(LOOK)
+    def look(
+        self,
+        state: Any = beam.DoFn.StateParam(FOUND),  # noqa: B008 -- Beam's way to ask
+        timer: Any = beam.DoFn.TimerParam(LOOK),  # noqa: B008
+    ) -> Iterator[tuple[int, bytes]]:
+        """Put out partitions that have not been put out, and look again later."""
         shared = harness(self._settings)
         try:
             partitions = read_topology(shared.admin, shared.settings.topics).partitions[Artefact.RAW]
         except TransientError as fault:
             shared.patience.tried_in_vain(fault)
         else:
-            for partition in range(tracker.current_restriction().start, partitions):
-                if not tracker.try_claim(partition):
-                    return
+            found = state.read() or 0
+            for partition in range(found, partitions):
                 log.info("partition found", partition=partition)
                 yield partition, b""
-        tracker.defer_remainder(Duration(_LOOK_SECONDS))
+            state.write(max(found, partitions))
+        timer.set(Timestamp.now() + Duration(_LOOK_SECONDS))
 
 
 class ReadPartition(beam.DoFn):
@@ -152,6 +186,7 @@ class ReadRaw(beam.PTransform):
         return (
             input_or_inputs
             | beam.Impulse()
+            | "NeverEnd" >> beam.ParDo(NeverEnd()).with_output_types(tuple[int, bytes])
             | "Partitions" >> beam.ParDo(FindPartitions(self._settings)).with_output_types(tuple[int, bytes])
             | "Records" >> batches(ReadPartition(self._settings))
         )
