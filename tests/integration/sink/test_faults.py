@@ -3,7 +3,7 @@
 import json
 import secrets
 import threading
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 
 import pymysql
 import pytest
@@ -18,7 +18,7 @@ from holded_sink.io.connection import Database
 from holded_sink.io.maintenance import PartitionKeeper
 from holded_sink.io.repository import Gold
 from holded_sink.prepare import prepare
-from tests.integration.sink.harness import DAY, NOON, GoldView, event_id, letter, running, silver
+from tests.integration.sink.harness import DAY, GoldView, event_id, letter, running, silver
 from tests.support.containers import mysql_container
 from tests.support.migrations import migrate
 from tests.support.waiting import wait_until
@@ -187,13 +187,18 @@ def test_a_deadlock_is_transient_and_leaves_nothing(settings, gold):
 
 
 def test_day_partitions_are_made_ahead_and_dropped_with_a_line_in_the_audit_log(settings, stream, gold):
-    today = datetime(2026, 11, 23, tzinfo=UTC).date()
+    # So late that the keeper of the running sink, which goes by the real date, finds nothing to make.
+    today = datetime.now(UTC).date() + timedelta(days=30)
+    noon = int(datetime.combine(today, time(12), UTC).timestamp()) * 1_000_000
     now = [today]
 
     def keeper(retention_days: int = 0) -> PartitionKeeper:
         return PartitionKeeper(settings.mysql, actor="sink-0", retention_days=retention_days, today=lambda: now[0])
 
-    def rows_of(partition: str) -> int:
+    def partition_of(day: int) -> str:
+        return f"p{today + timedelta(days=day):%Y%m%d}"
+
+    def rows_in(partition: str) -> int:
         return int(gold.value(f"SELECT COUNT(*) FROM events PARTITION ({partition})"))
 
     assert keeper().run() == 7
@@ -201,24 +206,24 @@ def test_day_partitions_are_made_ahead_and_dropped_with_a_line_in_the_audit_log(
     with running(settings):
         with stream.transaction():
             for number, day in enumerate((0, 0, 1, -1, -3000, 2000, 10)):
-                stream.write(Artefact.SILVER, silver(number, occurred_at=NOON + day * DAY))
+                stream.write(Artefact.SILVER, silver(number, occurred_at=noon + day * DAY))
         gold.wait_for(7)
-    assert rows_of("p20261123") == 2
-    assert rows_of("p20261124") == 1
-    assert rows_of("p20261122") == 1
-    assert rows_of("p20261116") == 1  # the first partition has everything older
-    assert rows_of("p_future") == 2
+    assert rows_in(partition_of(0)) == 2
+    assert rows_in(partition_of(1)) == 1
+    assert rows_in(partition_of(-1)) == 1
+    assert rows_in(partition_of(-7)) == 1  # the first partition has everything older
+    assert rows_in("p_future") == 2
 
     now[0] = today + timedelta(days=5)
     assert keeper().run() == 7
-    assert rows_of("p20261203") == 1  # split off p_future
-    assert rows_of("p_future") == 1
+    assert rows_in(partition_of(10)) == 1  # split off p_future
+    assert rows_in("p_future") == 1
 
     assert keeper(retention_days=5).run() == 7
     assert gold.value("SELECT COUNT(*) FROM events") == 5
-    assert rows_of("p20261123") == 2
+    assert rows_in(partition_of(0)) == 2
     dropped = gold.query("SELECT detail FROM audit_log WHERE action = 'partition.dropped' ORDER BY id")
-    assert [json.loads(row[0])["partition"] for row in dropped] == [f"p202611{day}" for day in range(16, 23)]
+    assert [json.loads(row[0])["partition"] for row in dropped] == [partition_of(day) for day in range(-7, 0)]
     assert json.loads(dropped[0][0])["rows"] == 1
     assert gold.value("SELECT COUNT(*) FROM event_ids") == 7  # an event stays unique after its day was dropped
 
