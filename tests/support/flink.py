@@ -17,6 +17,7 @@ from docker.models.containers import Container
 
 from holded_contracts.settings import FlinkSettings
 from tests.support.containers import LABEL, free_port
+from tests.support.object_store import ObjectStore
 from tests.support.waiting import wait_until
 
 FLINK_IMAGE = "flink:1.19.3-java17"
@@ -30,6 +31,8 @@ class FlinkCluster:
 
     folder: Path
     """For checkpoints, savepoints and logs; the containers see it under the same path."""
+    state_url: str
+    """Folder of checkpoints and savepoints."""
     containers: dict[str, Container] = field(default_factory=dict)
     rest: str = ""
     job_server: str = ""
@@ -41,7 +44,7 @@ class FlinkCluster:
             "jobmanager_url": self.rest,
             "job_server": self.job_server,
             "worker_pool": f"localhost:{self.pool_port}",
-            "state_url": f"file://{self.folder}/state",
+            "state_url": self.state_url,
             "checkpoint_interval_ms": 1_000,
         }
         return FlinkSettings(**{**values, **changes})
@@ -89,12 +92,19 @@ def _news(log: str) -> str:
 
 @contextmanager
 def flink_cluster(
-    folder: Path, *, taskmanagers: int = 1, pool: Callable[[FlinkCluster], AbstractContextManager[None]] | None = None
+    folder: Path,
+    *,
+    taskmanagers: int = 1,
+    pool: Callable[[FlinkCluster], AbstractContextManager[None]] | None = None,
+    store: ObjectStore | None = None,
 ) -> Iterator[FlinkCluster]:
-    """Start a cluster; everything is gone at the end. `pool` runs the worker pool, `worker_pool` unless given."""
-    cluster = FlinkCluster(folder)
+    """Start a cluster; everything is gone at the end.
+
+    `pool` runs the worker pool, `worker_pool` unless given; `store` has the state, a folder unless given.
+    """
     state = folder / "state"
     state.mkdir(parents=True)
+    cluster = FlinkCluster(folder, store.url if store else f"file://{state}")
     client = docker.from_env()
     rpc, rest, blob, jobs, artifacts, expansion = (free_port() for _ in range(6))
     cluster.rest, cluster.job_server = f"http://127.0.0.1:{rest}", f"localhost:{jobs}"
@@ -109,7 +119,7 @@ def flink_cluster(
         "taskmanager.memory.process.size": "1280m",
         "taskmanager.numberOfTaskSlots": 1,
         "state.backend.type": "hashmap",
-        "state.checkpoints.dir": f"file://{state}/checkpoints",
+        "state.checkpoints.dir": f"{cluster.state_url}/checkpoints",
         "state.checkpoints.num-retained": 3,
         "heartbeat.interval": 1000,
         # After a JobManager has died, its jobs keep their slots for so long.
@@ -118,8 +128,15 @@ def flink_cluster(
         "restart-strategy.type": "fixed-delay",
         "restart-strategy.fixed-delay.attempts": 2_147_483_647,
         "restart-strategy.fixed-delay.delay": "200 ms",
+        **(store.flink_properties if store else {}),
     }
-    environment = {"FLINK_PROPERTIES": "\n".join(f"{key}: {value}" for key, value in properties.items())}
+    environment = {
+        "FLINK_PROPERTIES": "\n".join(f"{key}: {value}" for key, value in properties.items()),
+        **(store.credentials if store else {}),
+    }
+    volumes = {str(folder): {"bind": str(folder), "mode": "rw"}}
+    if store:
+        volumes[str(store.plugin.parent)] = {"bind": "/opt/flink/plugins/s3", "mode": "ro"}
 
     def run(name: str, image: str, command: list[str], **options: Any) -> None:
         cluster.containers[name] = client.containers.run(
@@ -129,7 +146,7 @@ def flink_cluster(
             network_mode="host",
             user="0",  # may write its configuration and our folder
             labels={LABEL: "1"},
-            volumes={str(folder): {"bind": str(folder), "mode": "rw"}},
+            volumes=volumes,
             **options,
         )
 
@@ -161,7 +178,7 @@ def pool_environment(cluster: FlinkCluster) -> dict[str, str]:
         "HOLDED_KAFKA__BOOTSTRAP_SERVERS": "localhost:9",
         "HOLDED_SCHEMA_REGISTRY__URL": "http://localhost:9",
         "HOLDED_FLINK__JOBMANAGER_URL": cluster.rest,
-        "HOLDED_FLINK__STATE_URL": f"file://{cluster.folder}/state",
+        "HOLDED_FLINK__STATE_URL": cluster.state_url,
         "HOLDED_FLINK__WORKER_POOL": f"localhost:{cluster.pool_port}",
         "HOLDED_POD_NAME": "taskmanager-0",
         "HOLDED_PROBES_PORT": str(free_port()),

@@ -1,12 +1,12 @@
 """The Flink Kubernetes Operator's CRD, from the artifact that its project publishes; nothing of it is kept here."""
 
-import shutil
-import subprocess
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from tests.support.maven import artifact
 
 _ARTIFACT = "org.apache.flink:flink-kubernetes-operator-api"
 _FILE = "META-INF/fabric8/flinkdeployments.flink.apache.org-v1.yml"
@@ -14,15 +14,7 @@ _FILE = "META-INF/fabric8/flinkdeployments.flink.apache.org-v1.yml"
 
 def flink_deployment_crd(version: str, folder: Path) -> dict[str, Any]:
     """Return the CustomResourceDefinition of FlinkDeployments in a release; Maven fetches and caches it."""
-    maven = shutil.which("mvn")
-    assert maven is not None, "the CRD of FlinkDeployments comes by Maven: install mvn"
-    subprocess.run(
-        [maven, "-q", "-B", "dependency:copy", f"-Dartifact={_ARTIFACT}:{version}", f"-DoutputDirectory={folder}"],
-        cwd=folder,
-        check=True,
-        timeout=240,
-    )
-    (jar,) = folder.glob("*.jar")
+    jar = artifact(f"{_ARTIFACT}:{version}", folder / "artifact")
     with zipfile.ZipFile(jar) as archive:
         found: dict[str, Any] = yaml.safe_load(archive.read(_FILE))
     return found

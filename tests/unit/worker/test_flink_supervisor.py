@@ -230,6 +230,9 @@ def test_what_cannot_be_restored_from_is_given_up_and_the_committed_offsets_have
     world.flink.add(NEW, "a", "FAILED", started=world.now)
     world.turn()
     assert world.submitted == ["s3://state/chk-5", None]
+    for _ in range(3):
+        assert world.turn() == "submitted; Flink does not show the job yet", "the one that failed is not this one"
+    assert len(world.submitted) == 2
 
 
 def test_a_path_that_the_job_server_fails_on_is_given_up_as_well(world: World) -> None:

@@ -31,6 +31,17 @@ class Status(NamedTuple):
     restored_from: str | None = None
 
 
+class _Submitted(NamedTuple):
+    """A job that was submitted and has not been seen yet."""
+
+    at: float
+    restore: str | None
+    """Path from which it goes on."""
+    older: frozenset[str]
+    """Ids of the jobs that Flink showed before: one of them may have ended a moment ago, under the same name."""
+    over: Submission
+
+
 class Supervisor:
     """Compares Flink's jobs with the wished one and takes one step a turn."""
 
@@ -59,8 +70,7 @@ class Supervisor:
         self._fault: str | None = "has not asked Flink yet"
         self._savepoint: tuple[str, str] | None = None
         """Job and request of a savepoint that was begun."""
-        self._submitted: tuple[float, str | None, Submission] | None = None
-        """When a job was submitted that has not been seen yet, from which path, and whether it failed."""
+        self._submitted: _Submitted | None = None
 
     def not_ready(self) -> str | None:
         """Return why the wished job does not run, None when it does."""
@@ -95,7 +105,7 @@ class Supervisor:
         if not alive:
             self.status = Status("ABSENT")
             self._take_savepoint()
-            return self._start()
+            return self._start(jobs)
         # Two can only be there if somebody else submitted one: the first with the wished settings stays.
         kept = next((job for job in alive if job.name == self._wished), alive[0])
         for other in alive:
@@ -112,12 +122,12 @@ class Supervisor:
         """Notice a job that was submitted and is over before it has ever run: its path is of no use then."""
         if self._submitted is None:
             return
-        since, restore, over = self._submitted
-        ours = [job for job in jobs if job.name == self._wished and job.started_ms >= since * 1000 - 1000]
-        if all(job.over for job in ours) and (ours or over()):
+        submitted = self._submitted
+        ours = [job for job in jobs if job.name == self._wished and job.job_id not in submitted.older]
+        if all(job.over for job in ours) and (ours or submitted.over()):
             self._submitted = None
-            if restore is not None:
-                self._points.refuse(restore)
+            if submitted.restore is not None:
+                self._points.refuse(submitted.restore)
 
     def _observe(self, job: Job) -> None:
         if job.state in {"INITIALIZING", "CREATED"}:
@@ -170,19 +180,19 @@ class Supervisor:
                 self._points.note(path)
         self._savepoint = None
 
-    def _start(self) -> str:
+    def _start(self, older: list[Job]) -> str:
         """Submit the job, unless one is under way or the embedded workers are still there."""
-        if self._submitted is not None and self._clock() < self._submitted[0] + _APPEARS_SECONDS:
+        if self._submitted is not None and self._clock() < self._submitted.at + _APPEARS_SECONDS:
             return "submitted; Flink does not show the job yet"
         members = self._members()
         if members:
             return f"waiting for {members} members to leave the consumer group: workers of runner Embedded"
         restore = self._points.newest()
         log.info("submitting the job", name=self._wished, restore=restore)
-        since = self._clock()
+        at = self._clock()
         try:
             over = self._submit(restore)
         except Exception as error:  # noqa: BLE001 -- gRPC's and Beam's errors have no common base
             raise TransientError(f"submit the job: {error!r}") from error
-        self._submitted = since, restore, over
+        self._submitted = _Submitted(at, restore, frozenset(job.job_id for job in older), over)
         return "submitted"
