@@ -3,7 +3,9 @@
 import json
 import secrets
 import threading
+from contextlib import closing
 from datetime import UTC, datetime, time, timedelta
+from time import monotonic
 
 import pymysql
 import pytest
@@ -14,7 +16,7 @@ from holded_contracts.topics import Artefact
 from holded_contracts.wire import frame
 from holded_sink.batch import Batch, Decoded, Position, Record, Source
 from holded_sink.errors import TransientError
-from holded_sink.io.connection import Database
+from holded_sink.io.connection import IDLE_SECONDS, Database
 from holded_sink.io.maintenance import PartitionKeeper
 from holded_sink.io.repository import Gold
 from holded_sink.prepare import prepare
@@ -184,6 +186,38 @@ def test_a_deadlock_is_transient_and_leaves_nothing(settings, gold):
 
     assert sorted(text[:10] for text in outcomes) == ["MySQL 1213", "committed"]
     assert gold.value("SELECT COUNT(*) FROM event_ids") == 2
+
+
+def test_a_sink_that_is_cut_off_in_mid_transaction_does_not_hold_its_locks_for_long(settings, stream, gold):
+    write_events(stream, range(5))
+    with running(settings):
+        gold.wait_for(5)
+    # To MySQL, which gets no word, somebody who asks nothing more is the same as somebody who is cut off.
+    with closing(Database(settings.mysql)) as cut_off, cut_off.cursor() as cursor:
+        cursor.execute("BEGIN")
+        cursor.execute("SELECT * FROM sink_offsets FOR UPDATE")
+        write_events(stream, range(5, 10))
+        with running(settings):
+            gold.wait_for(10, timeout=IDLE_SECONDS + 30)
+    assert gold.value("SELECT COUNT(*) FROM events") == 10
+
+
+def test_a_connection_that_was_idle_is_made_anew_without_a_fault(settings, gold, monkeypatch):
+    database = Database(settings.mysql)
+
+    def number() -> int:
+        with database.cursor() as cursor:
+            cursor.execute("SELECT CONNECTION_ID()")
+            (found,) = cursor.fetchone() or (0,)
+        return int(found)
+
+    former = number()
+    assert number() == former, "one connection for all that follows at once"
+    later = monotonic() + IDLE_SECONDS
+    monkeypatch.setattr("holded_sink.io.connection.time.monotonic", lambda: later)
+    gold.query(f"KILL {former}")
+    assert number() != former
+    database.close()
 
 
 def test_day_partitions_are_made_ahead_and_dropped_with_a_line_in_the_audit_log(settings, stream, gold):

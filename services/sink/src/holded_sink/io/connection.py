@@ -1,5 +1,6 @@
 """One connection to MySQL, made anew after a fault, with every error in our own three kinds."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
@@ -24,6 +25,11 @@ ANSWER_TIMEOUT = 60
 LOCK_WAIT_SECONDS = 10
 """Shorter than MySQL's 50: a waiting batch is retried anyhow, and the loop must show that it is alive."""
 
+IDLE_SECONDS = 20
+"""Seconds after which MySQL ends a connection on which nothing is asked, its own default being 8 hours. When a sink is
+cut off in mid-transaction nobody else tells MySQL, and until then the next sink, or the same one on a new connection,
+waits for the locks."""
+
 MIN_PACKET = 16 * 1024 * 1024
 """Bytes a statement may need: a dead letter of a Kafka record of a few MiB, written as hexadecimal."""
 
@@ -37,7 +43,8 @@ _SESSION = (
     "sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION,"
     "NO_BACKSLASH_ESCAPES', "
     "transaction_isolation = 'READ-COMMITTED', "
-    f"innodb_lock_wait_timeout = {LOCK_WAIT_SECONDS}, lock_wait_timeout = {2 * LOCK_WAIT_SECONDS}"
+    f"innodb_lock_wait_timeout = {LOCK_WAIT_SECONDS}, lock_wait_timeout = {2 * LOCK_WAIT_SECONDS}, "
+    f"wait_timeout = {IDLE_SECONDS}"
 )
 
 
@@ -70,6 +77,8 @@ class Database:
     def __init__(self, settings: MySQLSettings) -> None:
         self._settings = settings
         self._connection: Connection[Cursor] | None = None
+        self._used = 0.0
+        """When the connection was used last, by the monotonic clock."""
 
     @contextmanager
     def cursor(self) -> Iterator[Cursor]:
@@ -79,6 +88,7 @@ class Database:
                 connection = self._connected()
                 with connection.cursor() as cursor:
                     yield cursor
+            self._used = time.monotonic()
         except (TransientError, SystemicError):
             self.close()
             raise
@@ -114,6 +124,8 @@ class Database:
             self.close()
 
     def _connected(self) -> "Connection[Cursor]":
+        if time.monotonic() - self._used > IDLE_SECONDS / 2:
+            self.close()  # before MySQL does, which would be told as a fault
         if self._connection is None:
             self._connection = self._connect()
         return self._connection
