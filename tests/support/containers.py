@@ -18,6 +18,7 @@ from tests.support.waiting import wait_until
 KAFKA_IMAGE = "apache/kafka:4.1.1"
 REGISTRY_IMAGE = "apicurio/apicurio-registry:3.3.3"
 MYSQL_IMAGE = "mysql:9.7"
+FLINK_IMAGE = "flink:1.19.3-java17"
 LABEL = "holded-integration-test"
 
 

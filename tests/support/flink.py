@@ -16,11 +16,10 @@ import psutil
 from docker.models.containers import Container
 
 from holded_contracts.settings import FlinkSettings
-from tests.support.containers import LABEL, free_port
+from tests.support.containers import FLINK_IMAGE, LABEL, free_port
 from tests.support.object_store import ObjectStore
 from tests.support.waiting import wait_until
 
-FLINK_IMAGE = "flink:1.19.3-java17"
 JOB_SERVER_IMAGE = "apache/beam_flink1.19_job_server:2.77.0"
 HARNESS = "SdkHarness"
 
@@ -52,6 +51,12 @@ class FlinkCluster:
     def running_jobs(self) -> list[dict[str, Any]]:
         jobs = httpx.get(f"{self.rest}/jobs/overview", timeout=5).json()["jobs"]
         return [job for job in jobs if job["state"] not in {"FAILED", "CANCELED", "FINISHED"}]
+
+    def checkpoints(self) -> dict[str, Any]:
+        """Return what Flink tells of the checkpoints of the one job that runs."""
+        (job,) = self.running_jobs()
+        found: dict[str, Any] = httpx.get(f"{self.rest}/jobs/{job['jid']}/checkpoints", timeout=5).json()
+        return found
 
     def cancel_all(self) -> None:
         for job in self.running_jobs():

@@ -8,11 +8,10 @@ from xml.etree import ElementTree as ET
 
 import httpx
 
-from tests.support.containers import container, free_port
+from tests.support.containers import FLINK_IMAGE, container, free_port
 from tests.support.maven import artifact
 from tests.support.waiting import wait_until
 
-JAVA_IMAGE = "flink:1.19.3-java17"
 _SERVER = "com.adobe.testing:s3mock:3.12.0:jar:exec"
 _PLUGIN = "org.apache.flink:flink-s3-fs-hadoop:1.19.3"
 _BUCKET = "pipelines"
@@ -53,7 +52,7 @@ def object_store(folder: Path) -> Iterator[ObjectStore]:
     port = free_port()
     store = ObjectStore(f"http://127.0.0.1:{port}", plugin)
     with container(
-        JAVA_IMAGE,
+        FLINK_IMAGE,  # for its Java
         ports={"9090/tcp": port},
         command=["java", "-jar", "/server/" + server.name],
         volumes={str(server.parent): {"bind": "/server", "mode": "ro"}},

@@ -3,7 +3,6 @@
 from collections import Counter
 from typing import Any
 
-import httpx
 import pytest
 
 from holded_contracts.topics import Artefact
@@ -19,18 +18,11 @@ SOME_BYTES = 20_000
 """Of a checkpoint: its size varies by some hundred, and what is kept of each look at a partition would be a thousand."""
 
 
-def checkpoints(flink: Flink) -> dict[str, Any]:
-    """Return what Flink tells of the checkpoints of the one job that runs."""
-    (job,) = flink.cluster.running_jobs()
-    found: dict[str, Any] = httpx.get(f"{flink.cluster.rest}/jobs/{job['jid']}/checkpoints", timeout=5).json()
-    return found
-
-
 def completed(flink: Flink, more_than: int) -> dict[str, Any]:
     """Return what is told of checkpoints once so many have been completed."""
 
     def enough() -> dict[str, Any]:
-        found = checkpoints(flink)
+        found = flink.cluster.checkpoints()
         assert found["counts"]["completed"] > more_than, found["counts"]
         return found
 
@@ -67,7 +59,7 @@ def test_checkpoints_do_not_grow_while_nothing_comes(flink: Flink, raw: RawTopic
     flink.start_ready()
     raw.send([event(number) for number in range(100)])
     wait_until(state.drained, timeout=120)
-    before = completed(flink, checkpoints(flink)["counts"]["completed"])
+    before = completed(flink, flink.cluster.checkpoints()["counts"]["completed"])
     after = completed(flink, before["counts"]["completed"] + CHECKPOINTS)
     sizes = [found["latest"]["completed"]["state_size"] for found in (before, after)]
     assert sizes[1] < sizes[0] + SOME_BYTES, sizes

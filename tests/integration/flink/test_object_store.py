@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Iterator
 
-import httpx
 import pytest
 
 from holded_contracts.topics import Artefact
@@ -41,8 +40,7 @@ def test_a_job_recovers_and_is_upgraded_from_what_the_store_has(
     flink.cluster.kill("taskmanager-0")
     raw.send([event(number) for number in range(100, 300)])
     wait_until(state.drained, timeout=150)
-    job = first.job()["job_id"]
-    restored = httpx.get(f"{flink.cluster.rest}/jobs/{job}/checkpoints", timeout=5).json()["latest"]["restored"]
+    restored = flink.cluster.checkpoints()["latest"]["restored"]
     assert restored["external_path"].startswith(f"{store.url}/checkpoints/")
 
     first.stop()
