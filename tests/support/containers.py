@@ -3,7 +3,7 @@
 import secrets
 import socket
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import MappingProxyType
 from typing import Any
 
@@ -22,11 +22,20 @@ FLINK_IMAGE = "flink:1.19.3-java17"
 LABEL = "holded-integration-test"
 
 
+_PORTS = range(15_000, 30_000)
+"""Below those that Linux gives to outgoing connections: one of the many clients could take a port before its server."""
+_given: set[int] = set()
+
+
 def free_port() -> int:
-    """Return a port of 127.0.0.1 that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port that is free now, and that this process has not asked for before."""
+    while True:
+        port = secrets.choice(_PORTS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("", port))
+            if port not in _given:
+                _given.add(port)
+                return port
 
 
 @contextmanager
