@@ -1,7 +1,7 @@
 """The door to MySQL: one connection for the time of a `with` block, and sentences instead of error numbers."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,6 +21,12 @@ LONG_TIMEOUT_SECONDS = 3600
 """For statements that read all of gold."""
 _LOCK_PATIENCE_SECONDS = 60
 
+# MySQL's own default is 8 hours: so long would it keep the locks of a laptop that was closed while it worked.
+IDLE_SECONDS = 2 * LONG_TIMEOUT_SECONDS
+"""Seconds after which MySQL ends a session on which nothing is asked, with the advisory locks that it holds."""
+TRANSACTION_IDLE_SECONDS = 60
+"""The same in a transaction, which waits for nothing but MySQL."""
+
 _NOT_THERE_YET = frozenset({ER.NO_SUCH_TABLE, ER.BAD_DB_ERROR, ER.BAD_FIELD_ERROR})
 _MISSING_RIGHTS = frozenset({ER.TABLEACCESS_DENIED_ERROR, ER.DBACCESS_DENIED_ERROR, ER.COLUMNACCESS_DENIED_ERROR})
 
@@ -28,7 +34,7 @@ _MISSING_RIGHTS = frozenset({ER.TABLEACCESS_DENIED_ERROR, ER.DBACCESS_DENIED_ERR
 _SESSION = (
     "SET SESSION time_zone = '+00:00', "
     "sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION', "
-    "transaction_isolation = 'READ-COMMITTED'"
+    f"transaction_isolation = 'READ-COMMITTED', wait_timeout = {IDLE_SECONDS}"
 )
 
 
@@ -116,9 +122,11 @@ class Session:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Commit at the end of the block, or nothing of it."""
+        self._end_when_idle(TRANSACTION_IDLE_SECONDS)
         self.change("START TRANSACTION")
         with self._until_the_end():
             yield
+        self._end_when_idle(IDLE_SECONDS)
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
@@ -150,6 +158,9 @@ class Session:
         """Append a line to the audit log; `detail` is JSON and holds no content of an event."""
         self.change("INSERT INTO audit_log (actor, action, detail) VALUES (%s, %s, %s)", actor, action, detail)
 
+    def _end_when_idle(self, seconds: int) -> None:
+        self.change("SET SESSION wait_timeout = %s", seconds)
+
     @contextmanager
     def _until_the_end(self) -> Iterator[None]:
         try:
@@ -158,7 +169,7 @@ class Session:
                 self._connection.commit()
         except BaseException:
             if self._connection.open:
-                with translated():
+                with suppress(pymysql.MySQLError):  # then nothing is left of it, and the cause is what to tell
                     self._connection.rollback()
             raise
 
