@@ -1,7 +1,6 @@
 """Exit codes and messages of the command line."""
 
 import json
-import socket
 
 import pytest
 from typer.testing import CliRunner
@@ -10,14 +9,13 @@ from holded_cli import main
 from holded_cli.gold import GoldReader
 from holded_cli.main import app
 from holded_cli.mysql import GoldUnavailableError, Session
+from tests.support.containers import free_port
 
 
 @pytest.fixture
 def closed_port():
     """A port on which nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    return free_port()
 
 
 @pytest.fixture(autouse=True)

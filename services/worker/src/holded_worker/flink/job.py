@@ -42,7 +42,8 @@ def options(settings: WorkerSettings, flink: FlinkSettings, restore: str | None)
         f"--checkpointing_interval={flink.checkpoint_interval_ms}",
         "--externalized_checkpoints_enabled",
         "--retain_externalized_checkpoints_on_cancellation",
-        # Otherwise what a checkpoint finds under way lies in it until something else comes, and after the watermark.
+        # By default what a bundle puts out at a checkpoint waits for the stage's next input, perhaps for ever
+        # (docs/decisions/0034).
         "--finish_bundle_before_checkpointing",
         f"--max_bundle_time_mills={flink.max_bundle_ms}",
         *([f"--savepoint_path={restore}", "--allow_non_restored_state"] if restore else []),
